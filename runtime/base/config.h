@@ -1,0 +1,92 @@
+// Every tunable of the runtime, with its unit and the reason for its value.
+//
+// A constant that a user may want to change at run time has a field in `urge::options` or a key in
+// URGE_DEBUG; the value here is then its default.
+
+#ifndef URGE_RUNTIME_BASE_CONFIG_H_
+#define URGE_RUNTIME_BASE_CONFIG_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace urge::base {
+
+inline constexpr std::size_t kCacheLine = 64;
+inline constexpr std::size_t kPageBytes = 4096;
+
+// --- Scheduling -----------------------------------------------------------------------------
+
+// Slots of a P's local run queue. Go: the length of p.runq. Must be a power of two.
+inline constexpr std::uint32_t kRunQueueSlots = 256;
+// Every so many ticks a P looks at the global queue first, so that a pair of goroutines that
+// respawn each other can't starve it. Go: the 61 in schedule(); prime, so that it doesn't beat
+// with a program's own periods.
+inline constexpr std::uint32_t kGlobalQueueTick = 61;
+// Rounds over all Ps in one attempt to steal; the last round takes timers and runnext too.
+inline constexpr int kStealRounds = 4;
+// A running P's runnext is left alone this long, since its goroutine is probably about to run it.
+inline constexpr std::uint64_t kStealRunnextBackoffNs = 3'000;
+// Goroutine ids are handed to Ps in batches, so that a spawn touches no shared word.
+inline constexpr std::uint64_t kGoidBatch = 16;
+// A P's list of dead goroutines spills at the first figure down to the second, and refills to it.
+inline constexpr int kFreeGoroutinesSpill = 64;
+inline constexpr int kFreeGoroutinesKeep = 32;
+// More threads than this is taken for a bug in the program. Go: debug.SetMaxThreads.
+inline constexpr int kMaxThreads = 10'000;
+// Upper bound of procs: sizes the fixed array of P pointers, so that it never moves.
+inline constexpr int kMaxProcs = 1024;
+
+// --- Time slices and preemption ---------------------------------------------------------------
+
+// How long a goroutine may run while another waits. Go: forcePreemptNS.
+inline constexpr std::uint64_t kSliceNs = 10'000'000;
+inline constexpr std::uint64_t kMinSliceNs = 20'000;
+inline constexpr std::uint64_t kMaxSliceNs = 10'000'000'000;
+// A goroutine is left alone this long before a wake-up may take its processor, and a processor
+// is taken for a wake-up at most once per this interval: the bound that keeps a storm of wake-ups
+// from starving the hogs (they keep at least half of the time).
+inline constexpr std::uint64_t kWakeupGranularityNs = 100'000;
+// After the mark in the guard word, a goroutine has this long to reach a prologue before the
+// signal follows; instrumented code answers in well under a microsecond.
+inline constexpr std::uint64_t kMarkGraceNs = 5'000;
+// A request that met unsafe code is sent again after this, doubling up to the maximum.
+inline constexpr std::uint64_t kRetryMinNs = 50'000;
+inline constexpr std::uint64_t kRetryMaxNs = 1'000'000;
+// A P in a system call is taken away after this when somebody waits. Go: sysmon's 20 us.
+inline constexpr std::uint64_t kSyscallRetakeNs = 20'000;
+// Stop-the-world gives up on code that can't be stopped after this.
+inline constexpr std::uint64_t kStopTheWorldDeadlineNs = 2'000'000'000;
+// Stop-the-world asks again this often. Go: 100 us.
+inline constexpr std::uint64_t kStopTheWorldRetryNs = 100'000;
+
+// --- Stacks -----------------------------------------------------------------------------------
+
+// Reserved address space of one goroutine's stack; pages are committed when touched.
+inline constexpr std::size_t kStackBytes = 256 * 1024;
+inline constexpr std::size_t kMinStackBytes = 32 * 1024;
+// Largest stack that may be asked for, and the limit that a runaway recursion is reported with.
+inline constexpr std::size_t kMaxStackBytes = std::size_t{1} << 30;
+// Room below the guard for code without prologue checks: libc, a signal frame with AMX state
+// (11 KiB), the injected frame. At most a quarter of a small stack.
+inline constexpr std::size_t kStackReserveBytes = 32 * 1024;
+// Closures up to this size are built on the new goroutine's own stack; larger ones are boxed.
+inline constexpr std::size_t kMaxInlineClosureBytes = 4096;
+// Stacks are carved out of slabs of about this much address space.
+inline constexpr std::size_t kStackSlabBytes = 64 << 20;
+// Stack tops are staggered by colour * line pair within a page, so that the hot top lines of many
+// goroutines don't share cache sets.
+inline constexpr std::size_t kStackColours = 16;
+inline constexpr std::size_t kStackColourBytes = 128;
+// Bytes at the top of a stack that a reused stack keeps committed; deeper pages are given back
+// when they are known to have been used (the saved stack pointer was found below).
+inline constexpr std::size_t kStackKeepBytes = 32 * 1024;
+
+// --- Locks ------------------------------------------------------------------------------------
+
+// A runtime mutex spins this many rounds of this many pauses before it sleeps. Go: 4 x 30.
+inline constexpr int kLockSpinRounds = 4;
+inline constexpr int kLockSpinPauses = 30;
+
+}  // namespace urge::base
+
+#endif  // URGE_RUNTIME_BASE_CONFIG_H_

@@ -1,0 +1,61 @@
+#include "runtime/base/os.h"
+
+#include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+
+namespace urge::base {
+namespace {
+
+long Futex(const std::atomic<std::uint32_t>* word, int op, std::uint32_t value,
+           const timespec* timeout, std::uint32_t bits) {
+  const int saved_errno = errno;
+  long result = syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, value, timeout, nullptr, bits);
+  if (result < 0) result = -errno;
+  errno = saved_errno;
+  return result;
+}
+
+}  // namespace
+
+std::uint64_t NowNs() {
+  timespec ts;
+  clock_gettime(CLOCK_MONOTONIC, &ts);
+  return static_cast<std::uint64_t>(ts.tv_sec) * 1'000'000'000u +
+         static_cast<std::uint64_t>(ts.tv_nsec);
+}
+
+int Gettid() { return static_cast<int>(syscall(SYS_gettid)); }
+
+void FutexWait(const std::atomic<std::uint32_t>* word, std::uint32_t expected) {
+  Futex(word, FUTEX_WAIT, expected, nullptr, 0);
+}
+
+bool FutexWaitUntil(const std::atomic<std::uint32_t>* word, std::uint32_t expected,
+                    std::uint64_t deadline_ns) {
+  if (deadline_ns == kNever) {
+    FutexWait(word, expected);
+    return true;
+  }
+  // FUTEX_WAIT_BITSET takes an absolute CLOCK_MONOTONIC time, so no time is lost in between.
+  const timespec ts{static_cast<time_t>(deadline_ns / 1'000'000'000u),
+                    static_cast<long>(deadline_ns % 1'000'000'000u)};
+  return Futex(word, FUTEX_WAIT_BITSET, expected, &ts, FUTEX_BITSET_MATCH_ANY) != -ETIMEDOUT;
+}
+
+void FutexWake(const std::atomic<std::uint32_t>* word, int count) {
+  Futex(word, FUTEX_WAKE, static_cast<std::uint32_t>(count), nullptr, 0);
+}
+
+void Membarrier() { syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0); }
+
+bool RegisterMembarrier() {
+  return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
+
+}  // namespace urge::base
