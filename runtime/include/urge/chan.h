@@ -39,7 +39,7 @@ namespace detail {
 struct chan_access {
   template <class T>
   static chan<T> adopt(chan_core* core) noexcept {
-    return chan<T>(core);
+    return chan<T>(typename chan<T>::adopted{core});
   }
   template <class T>
   static chan_core* core(const chan<T>& c) noexcept {
@@ -89,9 +89,7 @@ class chan {
 
   // A channel that is never ready: send and recv block for ever, try_… find nothing. A handle
   // that was moved from is nil too.
-  [[nodiscard]] static chan nil() noexcept {
-    return chan(static_cast<detail::chan_core*>(nullptr));
-  }
+  [[nodiscard]] static chan nil() noexcept { return chan(adopted{nullptr}); }
 
   chan(const chan& other) noexcept : core_(other.core_) {
     if (core_ != nullptr) core_->retain();
@@ -169,7 +167,11 @@ class chan {
   friend struct detail::chan_access;
   static constexpr bool is_inline = detail::is_inline_element<T>;
 
-  explicit chan(detail::chan_core* core) noexcept : core_(core) {}
+  // A type of its own, so that chan(0) has one meaning.
+  struct adopted {
+    detail::chan_core* core;
+  };
+  explicit chan(adopted from) noexcept : core_(from.core) {}
 
   template <class U>
   void send_from(U&& value) const {
