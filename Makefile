@@ -156,8 +156,9 @@ $(SHARED): $(LIBDIR)/urge.o scripts/exports
 	  -Wl,--version-script=$(LIBDIR)/exports.map -o $@ $< $(URGE_LIBS)
 	@ln -sf $(@F) $(LIBDIR)/liburge.so.$(SOVERSION); ln -sf $(@F) $(LIBDIR)/liburge.so
 
-$(LIBDIR)/split-checked: $(SPLIT) scripts/check-split-link
-	@scripts/check-split-link $(SPLIT) && touch $@
+$(LIBDIR)/split-checked: $(SPLIT) $(STATIC) scripts/check-split-link
+	@echo "  CHECK $<"
+	@$(if $(SPLIT_SRC),scripts/check-split-link $(SPLIT) $(STATIC) $(LDFLAGS);) touch $@
 
 # ---- Programs -----------------------------------------------------------------------------------
 
@@ -256,3 +257,10 @@ check-built: libs
 
 # ---- Installation -------------------------------------------------------------------------------
 
+# Packages say where they lie relative to their own files, so an installed tree may be moved.
+
+install: libs ## install headers, libraries, pkg-config and CMake packages (PREFIX=, DESTDIR=)
+	@scripts/install "$(DESTDIR)" "$(PREFIX)" "$(VERSION)" "$(LIBDIR)" "$(call pkg,--libs $(ABSL))"
+
+uninstall: ## remove what install put there (PREFIX=, DESTDIR=)
+	@scripts/uninstall "$(DESTDIR)" "$(PREFIX)"
