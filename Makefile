@@ -1,6 +1,6 @@
 # urge: build, run, test, install.  `make help` lists the goals.
 #
-# Everything is built out of tree, in build/<config>/.  Sources are found by where they lie:
+# Everything is built out of tree, in build/<config>/ (build/<config>-clang/).  Sources are found by where they lie:
 #
 #   asm/ runtime/ sysmon/        the runtime: lib/liburge.a, lib/liburge.so
 #   asm/x86_64/*morestack*.S     the prologue hook: lib/liburge_split.a, linked into each
@@ -11,6 +11,7 @@
 #                                  other files of the folder are shared by all its tests
 #   tests/programs/<name>.cc     a program that tests start, found through $URGE_TEST_PROGRAMS
 #   tests/support/*              linked into all tests and test programs
+#   README.md                    each ```cpp block with an int main is a test
 #
 # A source named *_split.cc or *_split.c is compiled with -fsplit-stack, and its program is linked
 # with liburge_split.a.  A source says what else it needs in comments at the start of a line:
@@ -19,6 +20,9 @@
 #   // link: -lz                 more flags for the linker
 #   // needs: boost/fiber/all.hpp  headers without which the program is left out
 #   // skip: asan tsan           configurations whose `make test` leaves this test out
+#
+# `scripts/repeat 10m -j 2 build/release/tests/chan/chan_test` runs one test again and again beside
+# other load; `scripts/format` rewrites the sources as clang-format wants them.
 
 # ---- Choices ------------------------------------------------------------------------------------
 
@@ -66,8 +70,9 @@ SUPPORT_SRC := $(call sources,tests/support)
 PROGRAM_SRC := $(call sources,tests/programs)
 TEST_DIRS := $(filter-out tests/support tests/programs,$(wildcard tests/*))
 TEST_SRC := $(call sources,$(TEST_DIRS))
+README_SRC := $(shell scripts/extract-readme README.md $(BUILD)/readme)
 ALL_SRC := $(RUNTIME_SRC) $(SPLIT_SRC) $(STRESS_SRC) $(BENCH_SRC) $(SUPPORT_SRC) $(PROGRAM_SRC) \
-           $(TEST_SRC)
+           $(TEST_SRC) $(README_SRC)
 
 # What the sources say about themselves, as make variables: `build.<source> := -mavx512f`.
 $(shell mkdir -p $(BUILD) && scripts/source-notes $(ALL_SRC) > $(BUILD)/notes.mk)
@@ -90,6 +95,7 @@ COMMON := -g -Wall -Wextra -fasynchronous-unwind-tables -fvisibility=hidden -MMD
 CFLAGS += -std=gnu11 $(COMMON)
 CXXFLAGS += -std=c++20 $(COMMON)
 LDFLAGS += $(filter -fsanitize=%,$(OPTIMISE))
+NO_UNDEFINED := $(if $(LDFLAGS),,-Wl,--no-undefined)# clang's sanitizers leave theirs to the program
 RUNTIME_FLAGS := -fPIC -fno-plt
 PROGRAM_FLAGS := -fPIE
 
@@ -98,6 +104,7 @@ URGE_LIBS = -Wl,--push-state,--as-needed -lunwind $(if $(filter 1,$(ZYDIS)),-lZy
 LIBS.stress = -Wl,--as-needed $(call pkg,--libs $(ABSL_FLAGS))
 LIBS.bench = -Wl,--as-needed -lbenchmark $(call pkg,--libs $(ABSL_FLAGS))
 LIBS.programs = -Wl,--as-needed
+LIBS.readme = -Wl,--as-needed
 LIBS.tests = -lgmock -lgtest
 LIBS.gtest_main = -lgtest_main
 
@@ -152,7 +159,7 @@ $(SPLIT): $(call object,$(SPLIT_SRC))
 $(SHARED): $(LIBDIR)/urge.o scripts/exports
 	@echo "  LD    $@"
 	@scripts/exports $< > $(LIBDIR)/exports.map
-	@$(CXX) $(LDFLAGS) -shared -Wl,-soname,liburge.so.$(SOVERSION) -Wl,--no-undefined \
+	@$(CXX) $(LDFLAGS) -shared -Wl,-soname,liburge.so.$(SOVERSION) $(NO_UNDEFINED) \
 	  -Wl,--version-script=$(LIBDIR)/exports.map -o $@ $< $(URGE_LIBS)
 	@ln -sf $(@F) $(LIBDIR)/liburge.so.$(SOVERSION); ln -sf $(@F) $(LIBDIR)/liburge.so
 
@@ -183,6 +190,7 @@ $(eval $(foreach src,$(filter stress/%.cc,$(wildcard stress/*.cc)),$(call progra
 $(eval $(foreach dir,$(STRESS_DIRS),$(call program,$(BUILD)/$(dir),stress,$(call sources,$(dir)))))
 $(eval $(foreach src,$(filter %.cc,$(BENCH_SRC)),$(call program,$(BUILD)/bench/$(basename $(notdir $(src))),bench,$(src))))
 $(eval $(foreach src,$(PROGRAM_SRC),$(call program,$(BUILD)/$(basename $(src)),programs,$(src) $(SUPPORT_SRC))))
+$(eval $(foreach src,$(README_SRC),$(call program,$(basename $(src)),readme,$(src))))
 $(eval $(foreach src,$(test_main),$(call program,$(BUILD)/$(basename $(src)),tests,$(call test_sources,$(src)))))
 
 # ---- Goals --------------------------------------------------------------------------------------
@@ -240,8 +248,8 @@ help: ## this list
 export URGE_TEST_PROGRAMS := $(abspath $(BUILD)/tests/programs)
 suitable = $(foreach t,$(tests_BINARIES),$(if $(filter $(CONFIG),$(skip.$(t:$(BUILD)/%=%.cc))),,$t))
 
-test-built: $(tests_BINARIES) $(programs_BINARIES) libs
-	@scripts/run-tests $(if $(ARGS),$(foreach a,$(ARGS),$(filter %/$a %/$a_test,$(tests_BINARIES))),$(suitable) \
+test-built: $(tests_BINARIES) $(readme_BINARIES) $(programs_BINARIES) libs
+	@scripts/run-tests $(if $(ARGS),$(foreach a,$(ARGS),$(filter %/$a %/$a_test,$(tests_BINARIES))),$(suitable) $(readme_BINARIES) \
 	  $(if $(filter release,$(CONFIG)),$(wildcard tests/install/*.sh)))
 
 bench-built: $(bench_BINARIES)
@@ -254,6 +262,7 @@ check-built: libs
 	@scripts/check-style
 	@scripts/check-layers
 	@scripts/check-headers
+	@scripts/check-exports $(SHARED)
 
 # ---- Installation -------------------------------------------------------------------------------
 
