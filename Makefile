@@ -3,12 +3,13 @@
 # Everything is built out of tree, in build/<config>/ (build/<config>-clang/).  Sources are found by where they lie:
 #
 #   asm/ runtime/ sysmon/        the runtime: lib/liburge.a, lib/liburge.so
-#   asm/x86_64/*morestack*.S     the prologue hook: lib/liburge_split.a, linked into each
-#   asm/x86_64/split_*.S           module that is compiled with -fsplit-stack
+#   asm/x86_64/morestack*.S      the prologue hook: lib/liburge_split.a, linked into each
+#   asm/x86_64/wrap_*.S            module that is compiled with -fsplit-stack
 #   stress/<name>.cc             a stress program; stress/<name>/*.cc is one of several files
 #   stress/bench/<name>.cc       a benchmark
 #   tests/<dir>/<name>_test.cc   a GoogleTest binary, with its companions <name>_test_*.{cc,c,S};
 #                                  other files of the folder are shared by all its tests
+#   tests/<dir>/<name>_test.sh   a test that is a script
 #   tests/programs/<name>.cc     a program that tests start, found through $URGE_TEST_PROGRAMS
 #   tests/support/*              linked into all tests and test programs
 #   README.md                    each ```cpp block with an int main is a test
@@ -61,8 +62,8 @@ LIBDIR := $(BUILD)/lib
 
 sources = $(sort $(foreach dir,$1,$(wildcard $(dir)/*.cc $(dir)/*.c $(dir)/*.S)))
 
-SPLIT_SRC := $(wildcard asm/x86_64/*morestack*.S asm/x86_64/split_*.S)
-RUNTIME_SRC := $(filter-out $(SPLIT_SRC),$(call sources,asm/x86_64 runtime/* sysmon))
+SPLIT_SRC := $(wildcard asm/x86_64/*morestack*.S asm/x86_64/wrap_*.S)
+RUNTIME_SRC := $(filter-out $(SPLIT_SRC),$(call sources,asm asm/x86_64 runtime/* sysmon))
 STRESS_DIRS := $(filter-out stress/bench,$(patsubst %/,%,$(sort $(dir $(wildcard stress/*/*.cc)))))
 STRESS_SRC := $(call sources,stress $(STRESS_DIRS))
 BENCH_SRC := $(call sources,stress/bench)
@@ -90,12 +91,16 @@ pkg = $(shell pkg-config $1 2>/dev/null)
 ABSL := absl_base absl_strings absl_synchronization absl_flat_hash_map absl_symbolize absl_stacktrace
 ABSL_FLAGS := absl_flags absl_flags_parse
 
-CPPFLAGS += -Iruntime/include -I. $(if $(filter 1,$(ZYDIS)),-DURGE_HAVE_ZYDIS=1)
-COMMON := -g -Wall -Wextra -fasynchronous-unwind-tables -fvisibility=hidden -MMD -MP $(OPTIMISE)
-CFLAGS += -std=gnu11 $(COMMON)
-CXXFLAGS += -std=c++20 $(COMMON)
-LDFLAGS += $(filter -fsanitize=%,$(OPTIMISE))
-NO_UNDEFINED := $(if $(LDFLAGS),,-Wl,--no-undefined)# clang's sanitizers leave theirs to the program
+SANITIZE := $(filter -fsanitize=%,$(OPTIMISE))
+NO_UNDEFINED := $(if $(SANITIZE),,-Wl,--no-undefined)# clang's sanitizers leave theirs to the program
+
+# CPPFLAGS, CFLAGS, CXXFLAGS and LDFLAGS are the user's, and come last.
+PREPROCESS := -Iruntime/include -I. $(if $(filter 1,$(ZYDIS)),-DURGE_HAVE_ZYDIS=1) -MMD -MP $(CPPFLAGS)
+COMMON := -g -Wall -Wextra -fasynchronous-unwind-tables -fvisibility=hidden $(OPTIMISE)
+COMPILE.S = $(CC) $(PREPROCESS) -g
+COMPILE.c = $(CC) $(PREPROCESS) -std=gnu11 $(COMMON) $(CFLAGS)
+COMPILE.cc = $(CXX) $(PREPROCESS) -std=c++20 $(COMMON) $(CXXFLAGS)
+LINK.cc = $(CXX) $(SANITIZE) $(LDFLAGS)
 RUNTIME_FLAGS := -fPIC -fno-plt
 PROGRAM_FLAGS := -fPIE
 
@@ -106,7 +111,7 @@ LIBS.bench = -Wl,--as-needed -lbenchmark $(call pkg,--libs $(ABSL_FLAGS))
 LIBS.programs = -Wl,--as-needed
 LIBS.readme = -Wl,--as-needed
 LIBS.tests = -lgmock -lgtest
-LIBS.gtest_main = -lgtest_main
+LIBS.tests.main = -lgtest_main
 
 # ---- Objects ------------------------------------------------------------------------------------
 
@@ -115,22 +120,22 @@ flags = $(if $(filter asm/% runtime/% sysmon/%,$1),$(RUNTIME_FLAGS),$(PROGRAM_FL
         $(if $(filter %_split.cc %_split.c,$1),-fsplit-stack) $(build.$1)
 
 # The flags of the last build; objects are older than this file when the flags have changed.
-FLAGS_NOW := $(CC) $(CFLAGS) $(CXX) $(CXXFLAGS) $(CPPFLAGS) $(RUNTIME_FLAGS) $(PROGRAM_FLAGS)
+FLAGS_NOW := $(COMPILE.S) $(COMPILE.c) $(COMPILE.cc) $(LINK.cc) $(RUNTIME_FLAGS) $(PROGRAM_FLAGS)
 ifneq ($(FLAGS_NOW),$(file < $(BUILD)/flags))
 $(file > $(BUILD)/flags,$(FLAGS_NOW))
 endif
 
 $(BUILD)/obj/%.cc.o: %.cc $(BUILD)/flags
 	@mkdir -p $(@D); echo "  CXX   $<"
-	@$(CXX) $(CPPFLAGS) $(CXXFLAGS) $(call flags,$<) -c $< -o $@
+	@$(COMPILE.cc) $(call flags,$<) -c $< -o $@
 
 $(BUILD)/obj/%.c.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D); echo "  CC    $<"
-	@$(CC) $(CPPFLAGS) $(CFLAGS) $(call flags,$<) -c $< -o $@
+	@$(COMPILE.c) $(call flags,$<) -c $< -o $@
 
 $(BUILD)/obj/%.S.o: %.S $(BUILD)/flags
 	@mkdir -p $(@D); echo "  AS    $<"
-	@$(CC) $(CPPFLAGS) -g -MMD -MP $(build.$<) -c $< -o $@
+	@$(COMPILE.S) $(build.$<) -c $< -o $@
 
 -include $(patsubst %.o,%.d,$(call object,$(ALL_SRC)))
 
@@ -151,47 +156,56 @@ $(STATIC): $(LIBDIR)/urge.o
 	@echo "  AR    $@"
 	@rm -f $@; $(AR) rcs $@ $^
 
+# __real_pthread_create exists only in a link with --wrap=pthread_create.  It is weak, so that a link
+# may ask for this archive's __wrap_pthread_create in either case, before libgcc's is found.
+SPLIT_OBJCOPY := --rename-section .text=urge_text --weaken-symbol=__real_pthread_create
 $(SPLIT): $(call object,$(SPLIT_SRC))
 	@mkdir -p $(@D); echo "  AR    $@"
-	@for object in $^; do objcopy --rename-section .text=urge_text $$object; done
+	@for object in $^; do objcopy $(SPLIT_OBJCOPY) $$object; done
 	@rm -f $@; $(AR) rcs $@ $^
 
 $(SHARED): $(LIBDIR)/urge.o scripts/exports
 	@echo "  LD    $@"
 	@scripts/exports $< > $(LIBDIR)/exports.map
-	@$(CXX) $(LDFLAGS) -shared -Wl,-soname,liburge.so.$(SOVERSION) $(NO_UNDEFINED) \
+	@$(LINK.cc) -shared -Wl,-soname,liburge.so.$(SOVERSION) $(NO_UNDEFINED) \
 	  -Wl,--version-script=$(LIBDIR)/exports.map -o $@ $< $(URGE_LIBS)
 	@ln -sf $(@F) $(LIBDIR)/liburge.so.$(SOVERSION); ln -sf $(@F) $(LIBDIR)/liburge.so
 
 $(LIBDIR)/split-checked: $(SPLIT) $(STATIC) scripts/check-split-link
 	@echo "  CHECK $<"
-	@$(if $(SPLIT_SRC),scripts/check-split-link $(SPLIT) $(STATIC) $(LDFLAGS);) touch $@
+	@$(if $(SPLIT_SRC),scripts/check-split-link $(SPLIT) $(STATIC) $(SANITIZE);) touch $@
 
 # ---- Programs -----------------------------------------------------------------------------------
 
-# $(call program,BINARY,KIND,SOURCES): one program; KIND chooses LIBS.<kind>.
+# $(call program,BINARY,KIND,SOURCES): one program of <KIND>_BINARIES, linked with LIBS.<KIND>.
 define program
-$(addprefix $(if $(call missing,$3),left-out-),$2)_BINARIES += $1
-$1: $$(call object,$3) $(if $(filter %_split.cc %_split.c,$3),$(SPLIT)) $(STATIC)
+$(if $(call notes,missing,$3),LEFT_OUT,$2_BINARIES) += $1
+$1: $(call object,$3) $(if $(filter %_split.cc %_split.c,$3),$(SPLIT)) $(STATIC)
 	@mkdir -p $$(@D); echo "  LINK  $$@"
-	@$$(CXX) $$(LDFLAGS) -o $$@ $$^ $(foreach src,$3,$(link.$(src))) $$(LIBS.$2) \
-	  $(if $(filter tests,$2),$(if $(strip $(foreach src,$3,$(main.$(src)))),,$(LIBS.gtest_main))) $$(URGE_LIBS)
+	@$$(LINK.cc) -o $$@ $$^ $(call notes,link,$3) $$(LIBS.$2) \
+	  $(if $(call notes,main,$3),,$$(LIBS.$2.main)) $$(URGE_LIBS)
 
 endef
-missing = $(strip $(foreach src,$1,$(missing.$(src))))
+notes = $(strip $(foreach source,$2,$($1.$(source))))
 
 # The sources of tests/<dir>/<name>_test.cc: itself, its companions, what its folder shares, support.
-test_main = $(filter %_test.cc,$(TEST_SRC))
-companions = $(filter $(basename $1)_%,$(TEST_SRC))
-shared_by_dir = $(filter-out $(foreach t,$(test_main),$t $(basename $t)_%),$(filter $(dir $1)%,$(TEST_SRC)))
-test_sources = $1 $(call companions,$1) $(call shared_by_dir,$1) $(SUPPORT_SRC)
+TESTS := $(filter %_test.cc,$(TEST_SRC))
+OF_ONE_TEST := $(foreach test,$(TESTS),$(test) $(basename $(test))_%)
+SHARED_BY_TESTS := $(SUPPORT_SRC) $(filter-out $(OF_ONE_TEST),$(TEST_SRC))
+test_sources = $1 $(filter $(basename $1)_%,$(TEST_SRC)) $(filter $(dir $1)% tests/support/%,$(SHARED_BY_TESTS))
 
-$(eval $(foreach src,$(filter stress/%.cc,$(wildcard stress/*.cc)),$(call program,$(BUILD)/$(basename $(src)),stress,$(src))))
-$(eval $(foreach dir,$(STRESS_DIRS),$(call program,$(BUILD)/$(dir),stress,$(call sources,$(dir)))))
-$(eval $(foreach src,$(filter %.cc,$(BENCH_SRC)),$(call program,$(BUILD)/bench/$(basename $(notdir $(src))),bench,$(src))))
-$(eval $(foreach src,$(PROGRAM_SRC),$(call program,$(BUILD)/$(basename $(src)),programs,$(src) $(SUPPORT_SRC))))
-$(eval $(foreach src,$(README_SRC),$(call program,$(basename $(src)),readme,$(src))))
-$(eval $(foreach src,$(test_main),$(call program,$(BUILD)/$(basename $(src)),tests,$(call test_sources,$(src)))))
+$(foreach src,$(wildcard stress/*.cc),\
+  $(eval $(call program,$(BUILD)/$(basename $(src)),stress,$(src))))
+$(foreach dir,$(STRESS_DIRS),\
+  $(eval $(call program,$(BUILD)/$(dir),stress,$(call sources,$(dir)))))
+$(foreach src,$(filter %.cc,$(BENCH_SRC)),\
+  $(eval $(call program,$(BUILD)/bench/$(basename $(notdir $(src))),bench,$(src))))
+$(foreach src,$(PROGRAM_SRC),\
+  $(eval $(call program,$(BUILD)/$(basename $(src)),programs,$(src) $(SUPPORT_SRC))))
+$(foreach src,$(README_SRC),\
+  $(eval $(call program,$(basename $(src)),readme,$(src))))
+$(foreach src,$(TESTS),\
+  $(eval $(call program,$(BUILD)/$(basename $(src)),tests,$(call test_sources,$(src)))))
 
 # ---- Goals --------------------------------------------------------------------------------------
 
@@ -246,13 +260,15 @@ help: ## this list
 .PHONY: test-built bench-built prove-built check-built
 
 export URGE_TEST_PROGRAMS := $(abspath $(BUILD)/tests/programs)
-suitable = $(foreach t,$(tests_BINARIES),$(if $(filter $(CONFIG),$(skip.$(t:$(BUILD)/%=%.cc))),,$t))
+suitable = $(foreach test,$(tests_BINARIES),$(if $(filter $(CONFIG),$(skip.$(test:$(BUILD)/%=%.cc))),,$(test)))
+every_test = $(suitable) $(readme_BINARIES) $(if $(filter release,$(CONFIG)),$(wildcard tests/*/*_test.sh))
+chosen = $(filter $(foreach name,$(ARGS),%/$(name) %/$(name)_test %/$(name)_test.sh),$(every_test))
 
 test-built: $(tests_BINARIES) $(readme_BINARIES) $(programs_BINARIES) libs
-	@scripts/run-tests $(if $(ARGS),$(foreach a,$(ARGS),$(filter %/$a %/$a_test,$(tests_BINARIES))),$(suitable) $(readme_BINARIES) \
-	  $(if $(filter release,$(CONFIG)),$(wildcard tests/install/*.sh)))
+	@scripts/run-tests $(if $(ARGS),$(chosen),$(every_test))
 
 bench-built: $(bench_BINARIES)
+	@for program in $(LEFT_OUT); do echo "left out, for want of a header: $$program"; done
 	@for program in $^; do echo "== $$program"; $$program $(ARGS); done
 
 prove-built: $(filter $(BUILD)/tests/prove/%,$(tests_BINARIES)) $(programs_BINARIES)
