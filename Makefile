@@ -119,11 +119,13 @@ object = $(patsubst %,$(BUILD)/obj/%.o,$1)
 flags = $(if $(filter asm/% runtime/% sysmon/%,$1),$(RUNTIME_FLAGS),$(PROGRAM_FLAGS)) \
         $(if $(filter %_split.cc %_split.c,$1),-fsplit-stack) $(build.$1)
 
-# The flags of the last build; objects are older than this file when the flags have changed.
-FLAGS_NOW := $(COMPILE.S) $(COMPILE.c) $(COMPILE.cc) $(LINK.cc) $(RUNTIME_FLAGS) $(PROGRAM_FLAGS)
-ifneq ($(FLAGS_NOW),$(file < $(BUILD)/flags))
-$(file > $(BUILD)/flags,$(FLAGS_NOW))
-endif
+# The flags and the sources of the last build: when these have changed, objects or libraries are
+# older than the files that record them.
+record = $(if $(call differ,$(strip $2),$(strip $(file < $1))),$(file > $1,$2))
+differ = $(if $(and $(findstring x$1x,x$2x),$(findstring x$2x,x$1x)),,yes)
+FLAGS := $(COMPILE.S) $(COMPILE.c) $(COMPILE.cc) $(LINK.cc) $(RUNTIME_FLAGS) $(PROGRAM_FLAGS)
+$(call record,$(BUILD)/flags,$(FLAGS))
+$(call record,$(BUILD)/sources,$(ALL_SRC))
 
 $(BUILD)/obj/%.cc.o: %.cc $(BUILD)/flags
 	@mkdir -p $(@D); echo "  CXX   $<"
@@ -147,7 +149,7 @@ SHARED := $(LIBDIR)/liburge.so.$(VERSION)
 SPLIT := $(LIBDIR)/liburge_split.a
 LIBRARIES := $(STATIC) $(SHARED) $(SPLIT) $(LIBDIR)/split-checked
 
-$(LIBDIR)/urge.o: $(call object,$(RUNTIME_SRC)) scripts/runtime.ld scripts/link-runtime
+$(LIBDIR)/urge.o: $(call object,$(RUNTIME_SRC)) $(BUILD)/sources scripts/runtime.ld scripts/link-runtime
 	@mkdir -p $(@D); echo "  LD    $@"
 	@LD=$(LD) scripts/link-runtime $@ $(filter %.o,$^)
 	@scripts/check-runtime-text $@
@@ -159,10 +161,10 @@ $(STATIC): $(LIBDIR)/urge.o
 # __real_pthread_create exists only in a link with --wrap=pthread_create.  It is weak, so that a link
 # may ask for this archive's __wrap_pthread_create in either case, before libgcc's is found.
 SPLIT_OBJCOPY := --rename-section .text=urge_text --weaken-symbol=__real_pthread_create
-$(SPLIT): $(call object,$(SPLIT_SRC))
+$(SPLIT): $(call object,$(SPLIT_SRC)) $(BUILD)/sources
 	@mkdir -p $(@D); echo "  AR    $@"
-	@for object in $^; do objcopy $(SPLIT_OBJCOPY) $$object; done
-	@rm -f $@; $(AR) rcs $@ $^
+	@for object in $(filter %.o,$^); do objcopy $(SPLIT_OBJCOPY) $$object; done
+	@rm -f $@; $(AR) rcs $@ $(filter %.o,$^)
 
 $(SHARED): $(LIBDIR)/urge.o scripts/exports
 	@echo "  LD    $@"
