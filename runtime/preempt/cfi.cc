@@ -108,7 +108,8 @@ void StoreRule(uintptr_t pc, uint32_t generation, const CompactRule& rule) {
   Entry& entry = cache[victim];
   uint32_t sequence = entry.sequence.load(std::memory_order_relaxed);
   if ((sequence & 1) != 0 ||
-      !entry.sequence.compare_exchange_strong(sequence, sequence + 1, std::memory_order_relaxed)) {
+      !entry.sequence.compare_exchange_strong(sequence, sequence + 1, std::memory_order_acquire,
+                                              std::memory_order_relaxed)) {
     return;
   }
   // Keeps the odd sequence before the words; pairs with the acquire fence in LoadRule.
@@ -224,7 +225,9 @@ FrameWalker::FrameWalker(const WalkStart& start, std::span<const StackRange> sta
     : registers_(start), memory_(stack), is_return_address_(is_return_address) {}
 
 bool FrameWalker::Next(Frame* frame) {
-  *frame = Frame{.pc = registers_.rip, .is_return_address = is_return_address_};
+  *frame = Frame();
+  frame->pc = registers_.rip;
+  frame->is_return_address = is_return_address_;
   CompactRule rule;
   if (!LoadRule(frame->lookup_pc(), &rule)) return NextSlowly(frame);
   const CfaResult result = ApplyCompact(rule, memory_, &registers_, &frame->cfa);
