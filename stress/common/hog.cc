@@ -48,7 +48,8 @@ std::uint64_t CalibratePause(const HogKind& kind) {
     stop.store(true, std::memory_order_relaxed);
   });
   // With a threshold of zero every gap counts as a pause and is kept.
-  HogRun run(stop, {0, ~std::uint64_t{0}}, ReadTicks());
+  HogRun run(stop, {0, ~std::uint64_t{0}});
+  run.meter().Ready();
   run.meter().Start();
   kind.Work(run);
   stopper.join();

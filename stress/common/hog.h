@@ -25,9 +25,8 @@ namespace stress {
 // What one hog has of its run.
 class HogRun {
  public:
-  HogRun(const std::atomic<bool>& stop, SliceMeter::Thresholds thresholds,
-         std::uint64_t ready_ticks)
-      : stop_(stop), meter_(thresholds, ready_ticks) {}
+  HogRun(const std::atomic<bool>& stop, SliceMeter::Thresholds thresholds)
+      : stop_(stop), meter_(thresholds) {}
 
   // To be asked every few tens of microseconds of work; inline and free of calls.
   bool Continue() {

@@ -39,11 +39,12 @@ class SliceMeter {
   SliceMeter(const SliceMeter&) = delete;
   SliceMeter& operator=(const SliceMeter&) = delete;
 
+  // Since when the goroutine can run; the time from then to Start is its first wait.
+  void Ready() { last_ = ReadTicks(); }
   void Start() {
     const std::uint64_t now = ReadTicks();
     NoteWait(now - last_);
     slice_start_ = last_ = now;
-    started_ = true;
   }
 
   void Touch() {
@@ -65,7 +66,6 @@ class SliceMeter {
   }
 
   std::uint64_t cpu_ticks() const { return cpu_ticks_.load(std::memory_order_relaxed); }
-  bool started() const { return started_; }
   // After the goroutine has ended.
   const Samples& slices() const { return slices_; }
   const Samples& pauses() const { return pauses_; }
@@ -86,11 +86,10 @@ class SliceMeter {
   }
 
   const Thresholds thresholds_;
-  std::uint64_t last_;
+  std::uint64_t last_ = 0;
   std::uint64_t slice_start_ = 0;
   std::atomic<std::uint64_t> cpu_ticks_{0};
   std::uint64_t longest_wait_ = 0;
-  bool started_ = false;
   Samples slices_;
   Samples pauses_;
 };
