@@ -1,0 +1,57 @@
+// Does a foreign frame lie below a preempted goroutine, that may hold a lock?
+//
+// The interrupted pc alone does not tell: a comparator called by libc's qsort, a callback of
+// dl_iterate_phdr (under the loader's lock) or of call_once, and the callee of a denied function
+// all have the pc of the user's own code. If such a goroutine were switched off, others could wait
+// for the lock for ever, or another goroutine could enter the foreign code on the same thread.
+//
+// 1. Frames are walked from the interrupted pc outwards to the bottom of the goroutine's stack.
+// 2. A frame in opaque, denied or unknown text holds the goroutine: it must go on at once.
+// 3. Preemptible frames and the runtime's own are clear: the runtime calls users' code (a
+//    goroutine's entry, a channel element's move) only while it holds nothing.
+// 4. A walk that does not reach the bottom proves nothing: the goroutine goes on.
+//
+// No foreign function is known by name to hold nothing. qsort is a candidate (glibc 2.36's holds no
+// lock), but it may call malloc'ed buffers' free on return and is libc's to change: a list of
+// exceptions needs a reason per version, and nobody has measured a need.
+//
+// Runs on: g0, once the goroutine is off its processor; also in the handler. Signal-safe: yes.
+
+#ifndef URGE_RUNTIME_PREEMPT_FOREIGN_FRAMES_H_
+#define URGE_RUNTIME_PREEMPT_FOREIGN_FRAMES_H_
+
+#include <cstdint>
+#include <span>
+
+#include "runtime/preempt/cfi.h"
+#include "runtime/preempt/map.h"
+
+namespace urge::preempt {
+
+enum class ForeignVerdict {
+  kClear,         // every frame down to the bottom may be switched off
+  kHoldsForeign,  // a foreign frame may hold a lock
+  kUnwalkable,    // the bottom was not reached
+};
+
+struct ForeignFrames {
+  ForeignVerdict verdict = ForeignVerdict::kUnwalkable;
+  uintptr_t pc = 0;  // of the foreign frame, or of the frame that could not be left
+  TextKind kind = TextKind::kUnknown;
+  WalkEnd end = WalkEnd::kStopped;
+  int frames = 0;  // walked
+};
+
+// Deeper stacks are not walked (about 1 ms); they count as unwalkable.
+inline constexpr int kForeignFramesMax = 1 << 15;
+
+// `start` is the interrupted context, or, if `is_return_address`, that of a call.
+ForeignFrames FindForeignFrames(const WalkStart& start, std::span<const StackRange> stack,
+                                bool is_return_address = false);
+
+// The rule for one frame.
+bool MayHoldLock(TextKind kind);
+
+}  // namespace urge::preempt
+
+#endif  // URGE_RUNTIME_PREEMPT_FOREIGN_FRAMES_H_
