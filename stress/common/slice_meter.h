@@ -32,14 +32,11 @@ class SliceMeter {
     std::uint64_t slice_gap_ticks;
   };
 
-  // `ready_ticks`: since when the goroutine could run; the time from then to Start is its first
-  // wait.
-  SliceMeter(Thresholds thresholds, std::uint64_t ready_ticks)
-      : thresholds_(thresholds), last_(ready_ticks) {}
+  explicit SliceMeter(Thresholds thresholds) : thresholds_(thresholds) {}
   SliceMeter(const SliceMeter&) = delete;
   SliceMeter& operator=(const SliceMeter&) = delete;
 
-  // Since when the goroutine can run; the time from then to Start is its first wait.
+  // From Ready the goroutine could run, from Start it does; in between lies its first wait.
   void Ready() { last_ = ReadTicks(); }
   void Start() {
     const std::uint64_t now = ReadTicks();
