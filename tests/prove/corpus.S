@@ -344,6 +344,37 @@ URGE_FUNCTION corpus_amx, ordinary
 	ret
 URGE_END corpus_amx
 
+// urge_switch called with nothing of the caller's saved anywhere but in its own frame: a walk that loses a register
+// shows. `after` runs on both sides.
+URGE_FUNCTION corpus_bare_switch, ordinary
+	leaq	-8(%rsp), %rsp
+	.cfi_adjust_cfa_offset 8
+	call	corpus_prepare_bare
+	.rept	3
+	leaq	corpus_bare_sp(%rip), %rdi
+	movq	corpus_bare_sp+8(%rip), %rsi
+	leaq	corpus_published(%rip), %rdx
+	leaq	corpus_bare_sp(%rip), %rcx
+	call	urge_switch
+	.endr
+	movl	$1, %eax
+	leaq	8(%rsp), %rsp
+	.cfi_adjust_cfa_offset -8
+	ret
+URGE_END corpus_bare_switch
+
+// Its partner; never returns. It holds values of its own in the callee-saved registers.
+URGE_FUNCTION corpus_bare_body, ordinary
+	leaq	-8(%rsp), %rsp
+	.cfi_adjust_cfa_offset 8
+1:	leaq	corpus_bare_sp+8(%rip), %rdi
+	movq	corpus_bare_sp(%rip), %rsi
+	leaq	corpus_published(%rip), %rdx
+	xorl	%ecx, %ecx
+	call	urge_switch
+	jmp	1b
+URGE_END corpus_bare_body
+
 	.section .rodata
 	.p2align 6
 .Ltiles:

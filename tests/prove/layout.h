@@ -11,6 +11,6 @@
 #define PROVE_BAD_RFLAGS 0xcd7
 
 // prove_call calls the routine with this + its DWARF number in each callee-saved register but RBP.
-#define PROVE_CALLEE_SAVED 0x5eed0000
+#define PROVE_CALLEE_SAVED 0x15eed000
 
 #endif  // URGE_TESTS_PROVE_LAYOUT_H_

@@ -1,7 +1,9 @@
-// prove.cc: the single-step proof of the assembly. Usage: prove [--boundaries N] [--kind fxsave|xsave|xsavec] [--list]
+// prove.cc: the single-step proof of the assembly. Usage: prove [--boundaries N] [--kind
+// fxsave|xsave|xsavec] [--list]
 //
-// Runs the corpus over and over, preempted at every instruction boundary, until N boundaries were injected (one whole
-// pass at least). Each routine's digest must equal that of an undisturbed run.
+// Runs the corpus over and over, preempted at every instruction boundary, until N boundaries were
+// injected (one whole pass at least). Each routine's digest must equal that of an undisturbed run,
+// and is 0 only if the routine finds itself wrong.
 
 #include <unistd.h>
 
@@ -17,7 +19,7 @@
 
 namespace {
 
-enum class Needs { kNothing, kAvx2, kAvx512, kAmx };
+enum class Needs { kNothing, kAvx2, kAvx512, kAmx, kWholeState };
 
 struct Entry {
   const char* name;
@@ -43,9 +45,10 @@ constexpr Entry kCorpus[] = {
     {"varargs", corpus_varargs},
     {"compiled frames", corpus_frames},
     {"urge_switch", corpus_switch},
+    {"urge_switch, bare", corpus_bare_switch},
     {"control words", corpus_control_words},
     {"__morestack", corpus_split},
-    {"throw and catch", corpus_throw},
+    {"throw and catch", corpus_throw, Needs::kWholeState},
 };
 
 constexpr std::size_t kScratchBytes = 4096;
@@ -67,13 +70,17 @@ bool Possible(Needs needs, const urge::prove::Features& f) {
       return f.avx512;
     case Needs::kAmx:
       return f.amx;
+    case Needs::kWholeState:  // libc uses whatever registers the processor has
+      return urge_xstate.kind != URGE_XSTATE_FXSAVE;
     case Needs::kNothing:
       break;
   }
   return true;
 }
 
-void SetGuard(std::uint64_t guard) { __asm__ volatile("movq %0, %%fs:0x70" ::"r"(guard) : "memory"); }
+void SetGuard(std::uint64_t guard) {
+  __asm__ volatile("movq %0, %%fs:0x70" ::"r"(guard) : "memory");
+}
 
 void ForceKind(const char* kind) {
   if (std::strcmp(kind, "xsavec") == 0) return;
@@ -85,17 +92,21 @@ void ForceKind(const char* kind) {
     urge_xstate.size = 12 << 10;  // more than any standard format
     return;
   }
-  urge_xstate = {URGE_XFEATURE_X87 | URGE_XFEATURE_SSE, URGE_XSAVE_LEGACY_BYTES, URGE_XSTATE_FXSAVE, 0, 0};
+  urge_xstate = {URGE_XFEATURE_X87 | URGE_XFEATURE_SSE, URGE_XSAVE_LEGACY_BYTES, URGE_XSTATE_FXSAVE,
+                 0, 0};
 }
 
 }  // namespace
 
-// The runtime's side of __morestack: answers "go on in place" after ruining what a C function may ruin.
+// The runtime's side of __morestack: answers "go on in place" after ruining what a C function may
+// ruin.
 extern "C" {
 __attribute__((noinline)) void prove_clobber() {
   __asm__ volatile(
-      "movq $-1, %%rax; movq %%rax, %%rcx; movq %%rax, %%rdx; movq %%rax, %%rsi; movq %%rax, %%rdi; movq %%rax, %%r8;"
-      "movq %%rax, %%r9; movq %%rax, %%r10; movq %%rax, %%r11; pcmpeqd %%xmm0, %%xmm0; pcmpeqd %%xmm1, %%xmm1" ::
+      "movq $-1, %%rax; movq %%rax, %%rcx; movq %%rax, %%rdx; movq %%rax, %%rsi; movq %%rax, "
+      "%%rdi; movq %%rax, %%r8;"
+      "movq %%rax, %%r9; movq %%rax, %%r10; movq %%rax, %%r11; pcmpeqd %%xmm0, %%xmm0; pcmpeqd "
+      "%%xmm1, %%xmm1" ::
           : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "cc");
 }
 void* urge_newstack(urge_morestack_args*) {
@@ -130,21 +141,28 @@ int main(int argc, char** argv) {
         continue;
       }
       FillScratch();
-      SetGuard(0xfffffffffffffade);
-      const std::uint64_t want = e.routine(scratch);
+      const std::uint64_t want = e.routine(scratch);  // with a guard of 0: no __morestack
+      if (want == 0) {
+        std::fprintf(stderr, "prove: %s: wrong even when undisturbed\n", e.name);
+        return 1;
+      }
       FillScratch();
+      SetGuard(0xfffffffffffffade);
       const std::uint64_t before = totals.boundaries;
       const std::uint64_t got = urge::prove::StepThrough(e.name, e.routine, scratch, pass == 0);
       SetGuard(0);
       if (got != want) {
-        std::fprintf(stderr, "prove: %s: digest: want %#" PRIx64 ", got %#" PRIx64 "\n", e.name, want, got);
+        std::fprintf(stderr, "prove: %s: digest: want %#" PRIx64 ", got %#" PRIx64 "\n", e.name,
+                     want, got);
         return 1;
       }
-      if (pass == 0) std::printf("prove: %-18s %8" PRIu64 " boundaries\n", e.name, totals.boundaries - before);
+      if (pass == 0)
+        std::printf("prove: %-18s %8" PRIu64 " boundaries\n", e.name, totals.boundaries - before);
     }
   }
-  std::printf("prove: %s: %" PRIu64 " boundaries preempted and compared, %" PRIu64 " walks to the bottom, %" PRIu64
-              " to foreign code, %" PRIu64 " from inside asyncPreempt\n",
+  std::printf("prove: %s: %" PRIu64 " boundaries preempted and compared, %" PRIu64
+              " walks to the bottom, %" PRIu64 " to foreign code, %" PRIu64
+              " from inside asyncPreempt\n",
               kind, totals.boundaries, totals.walks, totals.partial_walks, totals.inside_asm);
   return 0;
 }
