@@ -142,12 +142,11 @@ std::string_view WithoutParameters(std::string_view demangled) {
 }  // namespace
 
 const char* const kPureLibcFunctions[] = {
-    "memcpy",  "memmove",   "mempcpy",        "memset",  "memcmp",  "bcmp",    "memchr",
-    "memrchr", "rawmemchr", "explicit_bzero", "strlen",  "strnlen", "strchr",  "strchrnul",
-    "strrchr", "strcmp",    "strncmp",        "strcpy",  "stpcpy",  "strncpy", "stpncpy",
-    "strcat",  "strncat",   "strspn",         "strcspn", "strpbrk", "wcslen",  "wcsnlen",
-    "wcschr",  "wcsrchr",   "wcscmp",         "wcsncmp", "wcscpy",  "wmemset", "wmemchr",
-    "wmemcmp", nullptr,
+    "memcpy",    "memmove", "mempcpy", "memset",  "memcmp",    "bcmp",    "memchr",  "memrchr",
+    "rawmemchr", "strlen",  "strnlen", "strchr",  "strchrnul", "strrchr", "strcmp",  "strncmp",
+    "strcpy",    "stpcpy",  "strncpy", "stpncpy", "strcat",    "strncat", "strspn",  "strcspn",
+    "strpbrk",   "wcslen",  "wcsnlen", "wcschr",  "wcsrchr",   "wcscmp",  "wcsncmp", "wcscpy",
+    "wmemset",   "wmemchr", "wmemcmp", nullptr,
 };
 
 bool MatchesGlob(std::string_view pattern, std::string_view text) {
