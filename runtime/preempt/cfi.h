@@ -31,6 +31,7 @@
 #include <type_traits>
 
 #include "runtime/preempt/cfa_program.h"
+#include "runtime/preempt/stack_memory.h"
 
 namespace urge::preempt {
 

@@ -25,6 +25,7 @@
 
 #include "runtime/preempt/policy.h"
 #include "runtime/preempt/table.h"
+#include "runtime/preempt/withdrawal.h"
 
 namespace map_test {
 [[gnu::noinline]] int DeniedLater(int x) { return x * 3 + static_cast<int>(getpid() == 0); }
