@@ -27,6 +27,17 @@ class Stack {
     }
     return item;
   }
+  // Linear. False if the item isn't here.
+  bool Remove(T* item) {
+    for (T** at = &head_; *at != nullptr; at = &((*at)->*Link)) {
+      if (*at != item) continue;
+      *at = item->*Link;
+      item->*Link = nullptr;
+      --size_;
+      return true;
+    }
+    return false;
+  }
 
  private:
   T* head_ = nullptr;

@@ -15,7 +15,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <vector>
 
 #include "runtime/base/lock.h"
 #include "runtime/base/os.h"
@@ -37,10 +36,11 @@ struct Timer {
 
   std::atomic<TimerHeap*> heap{nullptr};  // [a; written under the heap's lock] where it is armed
   std::uint32_t index = 0;                // [heap lock]
+  std::atomic<bool> moving{false};        // [a] between two heaps, see MoveAllTo
 };
 
 // Arms a timer that isn't armed. when_ns is CLOCK_MONOTONIC. Runs on: G, g0 or a plain thread;
-// the runtime must have been started. Allocates only when a heap grows.
+// the runtime must have been started.
 void StartTimer(Timer* timer);
 // Disarms; true if it was armed, so that its callback will not run (again). False: not armed, has
 // run, or is just running.
@@ -51,27 +51,30 @@ class TimerHeap {
   // Adds; returns true if the timer is now the earliest.
   bool Add(Timer* timer);
   bool Remove(Timer* timer);
-  // Runs the callbacks of all timers due at `now`. Returns how many.
+  // Runs the callbacks of all timers due at `now`. Returns how many. Runs on: g0, no locks held.
   int RunExpired(std::uint64_t now);
   // Moves every timer to `target`; world stopped.
   void MoveAllTo(TimerHeap& target);
 
-  // The earliest deadline, kNever when empty.
+  // The earliest deadline, kNever when empty. seq_cst: see PublishEarliest.
   std::uint64_t earliest_ns() const { return earliest_ns_.load(std::memory_order_seq_cst); }
 
  private:
-  void SiftUp(std::uint32_t i);
-  void SiftDown(std::uint32_t i);
-  void RemoveAt(std::uint32_t i);
-  void Place(std::uint32_t i, Timer* timer) {
+  bool AddLocked(Timer* timer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  void RemoveAtLocked(std::uint32_t i) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  void SiftUp(std::uint32_t i) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  void SiftDown(std::uint32_t i) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  void Grow() ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  void PublishEarliest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  void Place(std::uint32_t i, Timer* timer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_) {
     heap_[i] = timer;
     timer->index = i;
   }
-  void PublishEarliest();
 
   base::RuntimeMutex lock_{base::LockRank::kTimers};
-  std::vector<Timer*> heap_ ABSL_GUARDED_BY(lock_);
-  // seq_cst: pairs with the keeper's and sysmon's "I sleep until" stores; see idle.cc.
+  Timer** heap_ ABSL_GUARDED_BY(lock_) = nullptr;
+  std::uint32_t size_ ABSL_GUARDED_BY(lock_) = 0;
+  std::uint32_t capacity_ ABSL_GUARDED_BY(lock_) = 0;
   std::atomic<std::uint64_t> earliest_ns_{base::kNever};
 };
 

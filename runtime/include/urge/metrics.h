@@ -1,0 +1,112 @@
+// What the runtime has done so far: counts, and distributions of latencies.
+
+#ifndef URGE_METRICS_H_
+#define URGE_METRICS_H_
+
+#include <chrono>
+#include <cstdint>
+#include <iosfwd>
+#include <vector>
+
+#include <urge/detail/export.h>
+
+namespace urge {
+
+// How a latency was distributed, within 1.6 % of each value.
+class latency_distribution {
+ public:
+  using duration = std::chrono::nanoseconds;
+
+  [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
+  [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
+  // The following are zero when empty.
+  [[nodiscard]] URGE_API duration mean() const noexcept;
+  [[nodiscard]] URGE_API duration max() const noexcept;
+  // What a share q of the values doesn't exceed. Errors: std::invalid_argument unless 0 <= q <= 1.
+  [[nodiscard]] URGE_API duration quantile(double q) const;
+
+  // What was recorded since `earlier`, an older reading of the same distribution. The maximum is
+  // then known to 3 % only.
+  URGE_API latency_distribution& operator-=(const latency_distribution& earlier);
+
+ private:
+  friend struct metrics_access;
+
+  std::vector<std::uint64_t> buckets_;  // empty, or one per bucket of the runtime's histograms
+  std::uint64_t count_ = 0;
+  std::uint64_t sum_ns_ = 0;
+  std::uint64_t max_ns_ = 0;
+};
+
+// Totals since the process began. Each figure only grows; figures read together need not be of the
+// same instant.
+struct metrics {
+  // Scheduling.
+  std::uint64_t spawns = 0;
+  std::uint64_t exits = 0;
+  std::uint64_t yields = 0;
+  std::uint64_t parks = 0;    // goroutines that began to wait
+  std::uint64_t readies = 0;  // and that were woken
+  std::uint64_t steals = 0;
+  std::uint64_t stolen_goroutines = 0;
+  std::uint64_t handoffs = 0;         // processors handed to another thread
+  std::uint64_t syscall_retakes = 0;  // of these, taken from a thread in a system call
+  std::uint64_t timers_fired = 0;
+  std::uint64_t threads_started = 0;
+  std::uint64_t sysmon_wakeups = 0;
+
+  // Preemption: why goroutines were asked to stop,
+  std::uint64_t requests_slice = 0;   // time slice used up
+  std::uint64_t requests_wakeup = 0;  // somebody woke and found no idle processor
+  std::uint64_t requests_stop = 0;    // stop-the-world, stack dumps
+  // how they were asked,
+  std::uint64_t marks = 0;          // marks in the guard word
+  std::uint64_t signals_sent = 0;   // by another thread
+  std::uint64_t timer_signals = 0;  // by a timer armed for the end of the slice
+  // how they answered,
+  std::uint64_t acks_prologue = 0;
+  std::uint64_t acks_signal = 0;
+  std::uint64_t acks_voluntary = 0;  // switched off by themselves first
+  // and why a request was put off (it is repeated until it is answered).
+  std::uint64_t deferred_runtime = 0;        // in the runtime's code
+  std::uint64_t deferred_runtime_lock = 0;   // holding a lock of the runtime
+  std::uint64_t deferred_opaque = 0;         // in a library that was not allowed
+  std::uint64_t deferred_denied = 0;         // in a denied function
+  std::uint64_t deferred_no_preempt = 0;     // under urge::no_preempt
+  std::uint64_t deferred_no_room = 0;        // too little stack left
+  std::uint64_t deferred_foreign_stack = 0;  // on a stack that isn't the goroutine's
+  std::uint64_t deferred_signal_mask = 0;    // with signals blocked
+  std::uint64_t deferred_callback = 0;       // a foreign frame below may hold a lock
+  std::uint64_t deferred_not_wanted = 0;     // the signal came after the answer
+
+  latency_distribution slice_length;    // run time of goroutines that were preempted
+  latency_distribution timer_lateness;  // deadline to callback
+  latency_distribution ack_prologue;    // request to switch-off
+  latency_distribution ack_signal;
+  latency_distribution wakeup_to_run;  // woken to running
+
+  [[nodiscard]] std::uint64_t requests() const noexcept {
+    return requests_slice + requests_wakeup + requests_stop;
+  }
+  [[nodiscard]] URGE_API std::uint64_t deferred() const noexcept;
+
+  // What happened since `earlier`.
+  URGE_API metrics& operator-=(const metrics& earlier);
+  friend metrics operator-(metrics later, const metrics& earlier) { return later -= earlier; }
+};
+
+// Callable from any thread, before the runtime is started too.
+[[nodiscard]] URGE_API metrics read_metrics();
+
+enum class metrics_format {
+  text,  // one aligned line per figure, for people
+  json,  // one object: a number per counter, an object per distribution, times in nanoseconds
+};
+URGE_API void write_metrics(std::ostream& out, const metrics& values,
+                            metrics_format format = metrics_format::text);
+// Of now.
+URGE_API void write_metrics(std::ostream& out, metrics_format format = metrics_format::text);
+
+}  // namespace urge
+
+#endif  // URGE_METRICS_H_

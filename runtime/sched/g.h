@@ -1,0 +1,100 @@
+// G: a goroutine.
+//
+// Gs are type-stable: their memory is never returned, so a stale pointer (sysmon's, a signal
+// handler's) reads a G that may be dead or another incarnation, never garbage. Dead Gs wait on
+// free lists, mostly with their stacks.
+//
+// Owner tags, here and in M and P:
+//   [c] constant after construction        [a] atomic, see the comment
+//   [g] the goroutine itself, or whoever owns its stack (status.h)
+//   [m] the M that runs it                 [p] the M that holds the P
+//   [s] sched.lock                         [w] written with the world stopped
+
+#ifndef URGE_RUNTIME_SCHED_G_H_
+#define URGE_RUNTIME_SCHED_G_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/base/config.h"
+#include "runtime/sched/label.h"
+#include "runtime/sched/stack.h"
+#include "runtime/sched/status.h"
+
+namespace urge::sched {
+
+struct M;
+
+// The guard value that no stack pointer is above, so that every prologue check fails.
+// Go: stackPreempt.
+inline constexpr std::uintptr_t kStackPreempt = 0xfffffffffffffadeu;
+
+// What the C++ runtime keeps per thread for exceptions in flight (Itanium C++ ABI,
+// __cxa_eh_globals): it follows the goroutine.
+struct EhGlobals {
+  void* caught = nullptr;
+  unsigned int uncaught = 0;
+
+  bool empty() const { return caught == nullptr && uncaught == 0; }
+};
+
+// Why a goroutine may run only on its own thread; bits, so that reasons nest.
+enum WiredReason : std::uint32_t {
+  kWiredByUser = 1u << 0,     // lock_os_thread
+  kWiredBySyscall = 1u << 1,  // must come back from a blocking call on the thread it left on
+  kWiredByFrame = 1u << 2,    // preempted inside thread-bound code
+  kWiredByLock = 1u << 3,     // holds a lock that remembers its thread
+};
+
+// Who asked a goroutine to stop, strongest last.
+enum class PreemptReason : std::uint8_t { kNone, kWakeup, kSlice, kStop };
+
+struct alignas(base::kCacheLine) G {
+  // --- What a switch touches ---
+  void* sp = nullptr;                    // [g] saved by urge_switch
+  std::atomic<std::uintptr_t> guard{0};  // [a] true guard, or kStackPreempt while asked to stop
+  std::atomic<GStatus> status{GStatus::kIdle};  // [g] moved by Transition() only
+  int saved_errno = 0;                   // [g]
+  std::uintptr_t true_guard = 0;         // [g] stack.lo plus the reserve
+  EhGlobals eh;                          // [g] while off its thread
+  G* link = nullptr;                     // [owner of the list it is on]
+  std::atomic<M*> m{nullptr};            // [m] the M it runs on, null while it doesn't run
+  // [a] Asked to stop; written by requesters, cleared when it stops (or goes on).
+  std::atomic<bool> preempt{false};
+
+  // --- What preemption touches ---
+  alignas(base::kCacheLine) std::atomic<PreemptReason> preempt_reason{PreemptReason::kNone};  // [a]
+  std::uint32_t no_preempt = 0;       // [g] depth of urge::no_preempt
+  std::uint32_t wired_reasons = 0;    // [g] WiredReason bits
+  std::uint32_t lock_thread_depth = 0;  // [g] lock_os_thread calls outstanding
+  std::atomic<M*> wired_m{nullptr};   // [g] the M it is wired to. Go: g.lockedm
+  // [a] Its code answers signals only, so the next slice end needs no waiting for a prologue.
+  std::atomic<bool> wants_signal{false};
+  std::atomic<bool> stay_stopped{false};  // [a] park in kPreempted instead of requeueing
+  bool async_preempted = false;       // [g] stopped inside asyncPreempt
+  std::uint64_t slice_used_ns = 0;    // [g] part of its slice it had used when a wake-up took its P
+  std::uint64_t taken_at_ns = 0;      // [g] when that was
+  std::atomic<std::uint64_t> mark_ns{0};  // [a] when the pending request was made
+
+  // --- Identity; read by tracebacks ---
+  alignas(base::kCacheLine) std::uint64_t goid = 0;  // [g]
+  StackSpan stack;                     // [g] current stack; [lo, hi)
+  std::uint64_t parent_goid = 0;       // [g]
+  std::uintptr_t go_pc = 0;            // [g] pc after the spawn. Go: gopc
+  std::uintptr_t start_pc = 0;         // [g] pc of the entry function. Go: startpc
+  std::atomic<WaitReason> wait_reason{WaitReason::kNone};  // [g]
+  std::atomic<std::uint64_t> wait_since_ns{0};  // [a] filled in by sysmon's and dumps' first look
+  std::uint64_t ready_ns = 0;          // [g] when a timer or stop made it runnable, else 0
+  bool system = false;                 // [g] the runtime's own; counted apart
+  bool standard_stack = true;          // [g]
+  bool entered = false;                // [g] holds a slot in goroutines()
+  LabelRef labels;                     // [g] inherited
+  AncestorRef ancestors;               // [g] only with URGE_DEBUG=tracebackancestors=N
+  char name[32] = {};                  // [g]
+  G* all_next = nullptr;               // [c] once on the list of all goroutines
+};
+
+}  // namespace urge::sched
+
+#endif  // URGE_RUNTIME_SCHED_G_H_

@@ -1,0 +1,291 @@
+// Park, Ready, Yield and the end of a goroutine: every way of leaving the processor by one's own
+// code. Source: Go's gopark, goready, Gosched, goexit0.
+
+#include "runtime/sched/park.h"
+
+#include <sched.h>
+
+#include <urge/go.h>
+
+#include "runtime/sched/switch.h"
+#include "runtime/sched/timer.h"
+
+namespace urge::sched {
+namespace {
+
+struct ParkArgs {
+  G* gp;
+  UnlockFunction unlock;
+  void* arg;
+};
+
+void AfterPark(void* p) {
+  // Copied first: once unlock has run, the goroutine may run elsewhere and its frame be gone.
+  const ParkArgs park = *static_cast<ParkArgs*>(p);
+  Transition(park.gp, GStatus::kRunning, GStatus::kWaiting);
+  if (park.unlock != nullptr && !park.unlock(park.gp, park.arg)) Ready(park.gp);
+}
+
+void AfterYield(void* p) {
+  G* gp = static_cast<G*>(p);
+  Transition(gp, GStatus::kRunning, GStatus::kRunnable);
+  PutLocal(CurrentM()->p, gp);
+}
+
+void AfterExit(void* p) {
+  G* gp = static_cast<G*>(p);
+  Transition(gp, GStatus::kRunning, GStatus::kDead);
+  FreeGoroutine(CurrentM()->p, gp);
+}
+
+bool UnlockRuntimeMutex(G*, void* lock) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  static_cast<base::RuntimeMutex*>(lock)->Unlock();
+  return true;
+}
+
+// A goroutine has become runnable while every P is busy. If the caller's goroutine is known to
+// have run for longer than the granularity, it is asked to make room at once; otherwise the woken
+// one, which is next on this P, waits for it to block or for its slice to end.
+// The clock is read only where the present run is dated, so a ping-pong pair never reads it.
+inline void MaybePreemptSelf(M* m, P* p) {
+  if (p->run_switch.load(std::memory_order_relaxed) !=
+      p->switches.load(std::memory_order_relaxed)) {
+    return;
+  }
+  G* gp = m->curg.load(std::memory_order_relaxed);
+  if (gp == nullptr || !g_sched.settings.wakeup_preempt || gp->no_preempt != 0 ||
+      g_sched.idle_ps.load(std::memory_order_relaxed) != 0 ||
+      gp->preempt.load(std::memory_order_relaxed)) {
+    return;
+  }
+  const std::uint64_t now = base::NowNs();
+  if (now - p->run_start_ns.load(std::memory_order_relaxed) < base::kWakeupGranularityNs ||
+      now < p->wakeup_allowed_ns.load(std::memory_order_relaxed)) {
+    return;
+  }
+  g_sched.hooks.request_preemption(p, PreemptReason::kWakeup);
+}
+
+// A goroutine became runnable on a thread without a P while every P is busy: the P whose goroutine
+// is known to have run longest gives way. Undated Ps have switched since sysmon's last look.
+void PreemptLongestRunner() {
+  if (!g_sched.settings.wakeup_preempt || g_sched.idle_ps.load(std::memory_order_relaxed) != 0) {
+    return;
+  }
+  const std::uint64_t now = base::NowNs();
+  P* longest = nullptr;
+  std::uint64_t longest_ns = base::kWakeupGranularityNs;
+  const int procs = g_sched.procs.load(std::memory_order_relaxed);
+  for (int i = 0; i < procs; ++i) {
+    P* p = g_sched.all_ps[i];
+    if (p->status.load(std::memory_order_relaxed) != PStatus::kRunning ||
+        p->run_switch.load(std::memory_order_relaxed) !=
+            p->switches.load(std::memory_order_relaxed) ||
+        now < p->wakeup_allowed_ns.load(std::memory_order_relaxed)) {
+      continue;
+    }
+    const std::uint64_t start = p->run_start_ns.load(std::memory_order_relaxed);
+    if (now > start && now - start >= longest_ns) {
+      longest = p;
+      longest_ns = now - start;
+    }
+  }
+  if (longest != nullptr) g_sched.hooks.request_preemption(longest, PreemptReason::kWakeup);
+}
+
+}  // namespace
+
+G* CurrentG() {
+  M* m = CurrentM();
+  return m == nullptr ? nullptr : m->curg.load(std::memory_order_relaxed);
+}
+
+void Park(UnlockFunction unlock, void* arg, WaitReason reason) {
+  M* m = CurrentM();
+  G* gp = m->curg.load(std::memory_order_relaxed);
+  gp->wait_reason.store(reason, std::memory_order_relaxed);
+  gp->wait_since_ns.store(0, std::memory_order_relaxed);
+  m->p->stats.Add(trace::Counter::kParks);
+  ParkArgs park{gp, unlock, arg};
+  SwitchOff(m, gp, AfterPark, &park);
+}
+
+void ParkUnlock(base::RuntimeMutex& lock, WaitReason reason) {
+  Park(UnlockRuntimeMutex, &lock, reason);
+}
+
+void Ready(G* gp) {
+  Transition(gp, GStatus::kWaiting, GStatus::kRunnable);
+  M* m = CurrentM();
+  P* p = m == nullptr ? nullptr : m->p;
+  if (URGE_UNLIKELY(p == nullptr)) {
+    trace::AddShared(trace::Counter::kReadies);
+    PutGlobal(gp);
+    WakePIfIdle();
+    NoteQueued();
+    PreemptLongestRunner();
+    return;
+  }
+  p->stats.Add(trace::Counter::kReadies);
+  PutNext(p, gp);
+  WakePIfIdle();
+  // On g0 the loop runs what it finds at once and notes what is left (Execute).
+  if (m->curg.load(std::memory_order_relaxed) == nullptr) return;
+  NoteQueued();
+  MaybePreemptSelf(m, p);
+}
+
+void MaybeYield() {
+  M* m = CurrentM();
+  if (m == nullptr) return;
+  G* gp = m->curg.load(std::memory_order_relaxed);
+  if (gp != nullptr && URGE_UNLIKELY(gp->preempt.load(std::memory_order_relaxed))) {
+    urge::detail::checkpoint_slow();
+  }
+}
+
+Waiter::Waiter() : gp_(CurrentG()) {}
+
+void Waiter::Wait(base::RuntimeMutex& lock, WaitReason reason) {
+  if (gp_ != nullptr) {
+    ParkUnlock(lock, reason);
+    return;
+  }
+  lock.Unlock();
+  g_sched.blocked_threads.fetch_add(1, std::memory_order_relaxed);
+  if (woken_.load(std::memory_order_acquire) == 0) {
+    // The last goroutine may have gone to sleep before we did: look for a deadlock from here too.
+    base::RuntimeLock sched_lock(g_sched.lock);
+    CheckAllAsleepLocked();
+  }
+  while (woken_.load(std::memory_order_acquire) == 0) base::FutexWait(&woken_, 0);
+  g_sched.blocked_threads.fetch_sub(1, std::memory_order_relaxed);
+}
+
+bool Waiter::WaitUntil(base::RuntimeMutex& lock, WaitReason reason, std::uint64_t deadline_ns,
+                       bool (*try_remove)(void* arg), void* arg) {
+  if (deadline_ns == base::kNever) {
+    Wait(lock, reason);
+    return true;
+  }
+  if (gp_ == nullptr) {
+    lock.Unlock();
+    // A thread with a deadline is not asleep for ever, so it doesn't count as blocked.
+    while (woken_.load(std::memory_order_acquire) == 0) {
+      if (base::FutexWaitUntil(&woken_, 0, deadline_ns)) continue;
+      lock.Lock();
+      const bool removed = try_remove(arg);
+      lock.Unlock();
+      if (removed) return false;
+      while (woken_.load(std::memory_order_acquire) == 0) base::FutexWait(&woken_, 0);
+    }
+    return true;
+  }
+  // The timer's callback competes with Wake() for the waiter through the list: whoever unlists it
+  // readies the goroutine.
+  struct Deadline {
+    Timer timer;
+    Waiter* waiter;
+    base::RuntimeMutex* lock;
+    bool (*try_remove)(void*);
+    void* arg;
+    bool timed_out = false;
+    std::atomic<bool> callback_done{false};
+  } deadline{{}, this, &lock, try_remove, arg};
+  deadline.timer.when_ns = deadline_ns;
+  deadline.timer.arg = &deadline;
+  deadline.timer.callback = [](Timer* timer, std::uint64_t) {
+    auto* d = static_cast<Deadline*>(timer->arg);
+    d->lock->Lock();
+    const bool removed = d->try_remove(d->arg);
+    d->lock->Unlock();
+    Waiter* waiter = d->waiter;
+    d->timed_out = removed;
+    // release: the last touch of the frame when we don't own the waiter.
+    d->callback_done.store(true, std::memory_order_release);
+    if (removed) waiter->Wake();
+  };
+  StartTimer(&deadline.timer);
+  ParkUnlock(lock, reason);
+  if (!StopTimer(&deadline.timer) && !deadline.timed_out) {
+    // The callback is just running and lost the race: its frame is ours until it says so.
+    while (!deadline.callback_done.load(std::memory_order_acquire)) sched_yield();
+  }
+  return !deadline.timed_out;
+}
+
+void Waiter::Wake() {
+  if (gp_ != nullptr) {
+    Ready(gp_);
+    return;
+  }
+  // The waiter is gone as soon as woken_ is seen: only its address is used after the store, for a
+  // wake-up that at worst wakes a stranger for nothing.
+  std::atomic<std::uint32_t>* word = &woken_;
+  word->store(1, std::memory_order_release);
+  base::FutexWake(word, 1);
+}
+
+}  // namespace urge::sched
+
+using namespace urge::sched;
+
+// Runs on: the goroutine that ends, from its bottom frame. Go: goexit1.
+extern "C" void urge_goexit0() {
+  M* m = CurrentM();
+  G* gp = m->curg.load(std::memory_order_relaxed);
+  m->p->stats.Add(urge::trace::Counter::kExits);
+  if (URGE_UNLIKELY(m->lockedg == gp)) {
+    // Go: a goroutine that exits wired takes its thread with it. Other reasons end with it.
+    if (gp->lock_thread_depth != 0) m->exiting = true;
+    gp->lock_thread_depth = 0;
+    gp->wired_reasons = 0;
+    gp->wired_m.store(nullptr, std::memory_order_relaxed);
+    m->lockedg = nullptr;
+    SwitchToG0(m, gp, AfterExit, gp);
+  } else {
+    SwitchOff(m, gp, AfterExit, gp);
+  }
+  __builtin_unreachable();
+}
+
+namespace urge {
+
+void yield() {
+  M* m = CurrentM();
+  if (m == nullptr || m->curg.load(std::memory_order_relaxed) == nullptr) {
+    ::sched_yield();
+    return;
+  }
+  G* gp = m->curg.load(std::memory_order_relaxed);
+  P* p = m->p;
+  p->stats.Add(trace::Counter::kYields);
+  bool inherit;
+  G* next = PickDirect(m, p, &inherit);
+  if (next != nullptr) {
+    SaveThreadState(m, gp);
+    gp->m.store(nullptr, std::memory_order_relaxed);
+    BookRunning(m, p, next, inherit);
+    LoadThreadState(m, next);
+    urge_switch(&gp->sp, next->sp, AfterYield, gp);
+    return;
+  }
+  // Alone: nothing to switch to, so a spinning `while (...) yield();` costs no visit to g0.
+  if (m->next_g == nullptr && p->attention.load(std::memory_order_relaxed) == 0 &&
+      p->queue.Empty() && g_sched.global_size.load(std::memory_order_relaxed) == 0) {
+    return;
+  }
+  SwitchToG0(m, gp, AfterYield, gp);
+}
+
+std::uint64_t goid() noexcept {
+  const G* gp = CurrentG();
+  return gp == nullptr ? 0 : gp->goid;
+}
+
+label_list labels() {
+  const G* gp = CurrentG();
+  return gp == nullptr || !gp->labels ? label_list() : *gp->labels;
+}
+
+}  // namespace urge

@@ -1,0 +1,187 @@
+// The scheduler's global state, and what each file of this layer offers the others.
+//
+// Reading order: status.h, g.h m.h p.h, run_queue.h, this file, switch.h, park.cc, schedule.cc,
+// idle.cc, newproc.cc, syscall.cc, timer.cc, thread.cc, init.cc.
+
+#ifndef URGE_RUNTIME_SCHED_SCHED_H_
+#define URGE_RUNTIME_SCHED_SCHED_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/base/check.h"
+#include "runtime/base/config.h"
+#include "runtime/base/lock.h"
+#include "runtime/base/os.h"
+#include "runtime/sched/g.h"
+#include "runtime/sched/m.h"
+#include "runtime/sched/p.h"
+#include "runtime/sched/run_queue.h"
+
+namespace urge::sched {
+
+// What start() settled; constant afterwards.
+struct Settings {
+  std::uint64_t slice_ns = base::kSliceNs;
+  bool cooperative_preempt = true;
+  bool async_preempt = true;
+  bool wakeup_preempt = true;
+  std::size_t stack_bytes = base::kStackBytes;
+  std::size_t max_stack_bytes = base::kMaxStackBytes;
+  int preempt_signal = 0;
+  bool randomize = false;     // URGE_DEBUG=randomize=1: shuffle scheduling, to find races in users
+  std::uint64_t seed = 0;     // URGE_DEBUG=seed=N
+  int ancestors = 0;          // URGE_DEBUG=tracebackancestors=N
+};
+
+// Set by higher layers before the first M starts; constant afterwards. This is how preempt/ and
+// sysmon/ take part without being included from here.
+struct Hooks {
+  void (*thread_started)(M*) = nullptr;   // on the new thread, signals blocked
+  void (*thread_exiting)(M*) = nullptr;   // on the thread, before its TCB can be reused
+  // After a preemption, on g0: may this goroutine be queued, or must it go on at once?
+  bool (*may_requeue)(G*) = nullptr;
+  // Asks for the preemption of whoever runs on p. Any thread.
+  void (*request_preemption)(P* p, PreemptReason reason) = nullptr;
+  // A P is about to run gp for a new slice that ends at the given time, while others wait.
+  void (*slice_begins)(M*, G*, std::uint64_t end_ns) = nullptr;
+  void (*wake_sysmon)() = nullptr;
+};
+
+struct alignas(base::kCacheLine) Scheduler {
+  // --- Read on fast paths, written rarely ---
+  std::atomic<std::int32_t> idle_ps{0};    // [a] Go: npidle
+  std::atomic<std::int32_t> spinning{0};   // [a] Ms that look for work. Go: nmspinning
+  // [a] sysmon sleeps and must hear of new work. See NoteQueued().
+  std::atomic<bool> sysmon_watches{false};
+  std::atomic<std::uint64_t> sysmon_until_ns{base::kNever};  // [a] how long sysmon sleeps
+  std::atomic<std::int32_t> global_size{0};  // [s] written; read anywhere as a hint
+  std::atomic<std::int32_t> procs{0};        // [w]
+  std::atomic<bool> stop_requested{false};   // [s] written. Go: sched.gcwaiting
+
+  Settings settings;  // [c]
+  Hooks hooks;        // [c]
+  P* all_ps[base::kMaxProcs] = {};  // [w] never shrinks: Ps are reused
+
+  alignas(base::kCacheLine) base::RuntimeMutex lock{base::LockRank::kSched};
+  GQueue global ABSL_GUARDED_BY(lock);
+  P* idle_p_list ABSL_GUARDED_BY(lock) = nullptr;
+  base::Stack<M, &M::link> idle_ms ABSL_GUARDED_BY(lock);
+  std::int32_t threads ABSL_GUARDED_BY(lock) = 0;         // Ms alive
+  std::int32_t locked_idle_ms ABSL_GUARDED_BY(lock) = 0;  // Ms that wait for their wired goroutine
+  std::int32_t stop_wait ABSL_GUARDED_BY(lock) = 0;       // Ps that have not stopped yet
+  std::atomic<std::uint32_t> stop_note{0};                // [a] futex: the last P has stopped
+  std::atomic<bool> need_spinning{false};                 // [a] Go: sched.needspinning
+  std::atomic<M*> keeper{nullptr};                        // [a] the idle M that minds the timers
+  std::atomic<std::uint64_t> keeper_until_ns{base::kNever};  // [a]
+  std::atomic<std::uint64_t> goid_source{1};              // [a] next batch
+  std::atomic<std::int32_t> blocked_threads{0};  // [a] plain threads that wait inside our API
+  std::atomic<M*> all_ms{nullptr};               // [a] push-only list
+  std::atomic<bool> suspect_deadlock{false};     // [a] the last M fell asleep: sysmon shall look
+};
+
+extern Scheduler g_sched;
+
+// --- transitions ---
+// The only writer of G::status. Checks that the move is legal and that the goroutine is where the
+// caller thinks. release: whoever sees the new state sees what led to it.
+inline void Transition(G* gp, GStatus from, GStatus to) {
+  URGE_DCHECK((LegalTargets(from) >> static_cast<unsigned>(to)) & 1);
+  URGE_CHECK_MSG(gp->status.load(std::memory_order_relaxed) == from,
+                 "goroutine is not in the state its owner believes");
+  gp->status.store(to, std::memory_order_release);
+}
+
+// --- newproc.cc ---
+// Makes a runnable goroutine's first frame, puts it where it runs next.  Go: newproc1
+void FreeGoroutine(P* p, G* gp);  // Go: gfput
+std::uint64_t CountGoroutines();
+// Calls visit(gp) for every goroutine ever made, dead ones too.
+G* FirstGoroutine();
+
+// --- schedule.cc ---
+// The scheduler loop of one M, on g0. Returns when the thread is to end.
+void ScheduleLoop(M* m);
+// Puts gp on the global queue's tail.
+void PutGlobalLocked(G* gp) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock);
+void PutGlobal(G* gp);
+// Puts gp at the tail of p's ring; half of a full ring overflows to the global queue. Go: runqput
+void PutLocal(P* p, G* gp);
+// Puts gp where p runs it next; the displaced goroutine goes to the tail.
+void PutNext(P* p, G* gp);
+
+// --- idle.cc ---
+// Wakes or starts an M for an idle P, if there is one and nobody spins already.  Go: wakep
+void WakeP();
+inline void WakePIfIdle() {
+  // relaxed: the Dekker race with an M that gives its P up is closed on that side, by a
+  // membarrier between its announcement and its last look at the queues (idle.cc, GoIdle).
+  if (g_sched.idle_ps.load(std::memory_order_relaxed) != 0 &&
+      g_sched.spinning.load(std::memory_order_relaxed) == 0) {
+    WakeP();
+  }
+}
+// Tells a sleeping sysmon that something waits for a processor. Costs one load otherwise; the
+// race with sysmon's going to sleep is closed by its membarrier (sysmon/sysmon.cc).
+inline void NoteQueued() {
+  if (URGE_UNLIKELY(g_sched.sysmon_watches.load(std::memory_order_relaxed))) {
+    g_sched.hooks.wake_sysmon();
+  }
+}
+// Runs p on some M, new if need be.  Go: startm
+void StartM(P* p, bool spinning);
+// Gives p to an M if it has or may get work, else makes it idle.  Go: handoffp
+void HandOffP(P* p);
+void PutIdlePLocked(P* p) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock);
+P* TakeIdlePLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock);
+void AcquireP(M* m, P* p);
+P* ReleaseP(M* m);
+// Sleeps until the M is given a P (next_p), which it then owns.  Go: stopm
+void StopM(M* m);
+// Gives the M's P up, since it found no work; returns with a P again and maybe a goroutine.
+G* GoIdle(M* m);
+// Stops for stop-the-world; returns with a P.  Go: gcstopm
+void StopForWorld(M* m);
+// The M waits until somebody hands it its wired goroutine's P.  Go: stoplockedm
+void StopWiredM(M* m);
+// Hands the M's P to the M that gp is wired to, and stops.  Go: startlockedm
+void StartWiredM(M* m, G* gp);
+// Over all Ps; kNever if there is no timer.
+std::uint64_t EarliestTimerNs();
+// Tells whoever minds the timers of one that is due earlier than it sleeps.
+void NoteEarlierTimer(std::uint64_t when_ns);
+// Is every M asleep, with no timer to wake one, while somebody waits?  Go: checkdead
+bool AllAsleepLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock);
+// If so, has sysmon look again in a while and report.
+void CheckAllAsleepLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock);
+
+// --- thread.cc ---
+// Starts a thread that runs p (may be null only at start-up). Fatal if there is none to be had.
+void StartThread(P* p, bool spinning);
+void WakeM(M* m);
+
+// --- syscall.cc ---
+void EnterSyscall();
+void ExitSyscall();
+// Takes the P away from an M in a system call; false if it came back meanwhile.
+bool RetakeFromSyscall(P* p);
+void Wire(M* m, G* gp, WiredReason reason);
+void Unwire(M* m, G* gp, WiredReason reason);
+
+// --- init.cc ---
+void InitScheduler(const Settings& settings, const Hooks& hooks, int procs);
+// World stopped. Go: procresize
+void ResizeProcs(int procs);
+
+// xorshift64*, per M.
+inline std::uint32_t Random(M* m) {
+  m->random ^= m->random << 13;
+  m->random ^= m->random >> 7;
+  m->random ^= m->random << 17;
+  return static_cast<std::uint32_t>(m->random >> 32);
+}
+
+}  // namespace urge::sched
+
+#endif  // URGE_RUNTIME_SCHED_SCHED_H_

@@ -1,0 +1,308 @@
+// The scheduler loop: choosing the next goroutine on g0. Source: Go's schedule, findRunnable,
+// stealWork, runqput, runqputslow, globrunqget, execute.
+//
+// Order of the search: stop-the-world, own timers, the global queue on every 61st tick, what the
+// goroutine stack already picked, next, victim, local ring, global queue, other Ps, going idle.
+
+#include <algorithm>
+
+#include "runtime/sched/switch.h"
+
+namespace urge::sched {
+
+Scheduler g_sched;
+
+namespace {
+
+struct Choice {
+  G* gp = nullptr;
+  bool inherit = false;
+};
+
+// Takes up to `max` from the global queue: one to run, the others into p's ring.
+// 0: a fair share, n/procs + 1 but at most half a ring. Go: globrunqget
+G* TakeGlobalLocked(P* p, std::int32_t max) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock) {
+  std::int32_t n = g_sched.global.size();
+  if (n == 0) return nullptr;
+  if (max == 0) {
+    const std::int32_t procs = g_sched.procs.load(std::memory_order_relaxed);
+    max = std::min<std::int32_t>(n / procs + 1, base::kRunQueueSlots / 2);
+  }
+  n = std::min(n, max);
+  G* first = g_sched.global.PopFront();
+  for (std::int32_t i = 1; i < n; ++i) {
+    G* gp = g_sched.global.PopFront();
+    if (!p->queue.TryPush(gp)) {
+      g_sched.global.PushFront(gp);
+      break;
+    }
+  }
+  g_sched.global_size.store(g_sched.global.size(), std::memory_order_relaxed);
+  return first;
+}
+
+G* TakeGlobal(P* p, std::int32_t max) {
+  if (g_sched.global_size.load(std::memory_order_relaxed) == 0) return nullptr;
+  base::RuntimeLock lock(g_sched.lock);
+  return TakeGlobalLocked(p, max);
+}
+
+// The look at the global queue on every 61st tick. The goroutine that this M has just preempted is
+// left alone if it is the head: it has had its slice, and picking it again made the 40 ms tail
+// that Go shows.
+G* TakeGlobalOnTick(M* m, P* p) {
+  if (p->until_global > 1) {
+    --p->until_global;
+    return nullptr;
+  }
+  p->until_global = base::kGlobalQueueTick;
+  if (g_sched.global_size.load(std::memory_order_relaxed) == 0) return nullptr;
+  base::RuntimeLock lock(g_sched.lock);
+  if (g_sched.global.head() == m->just_preempted && !p->queue.Empty()) return nullptr;
+  return TakeGlobalLocked(p, 1);
+}
+
+// In randomize mode a queue's order is a coin's, to bring out programs that rely on it.
+bool Shuffle(M* m) { return g_sched.settings.randomize && (Random(m) & 1) != 0; }
+
+Choice TakeLocal(M* m, P* p) {
+  if (m->next_g != nullptr) {
+    const Choice choice{m->next_g, m->next_g_inherits};
+    m->next_g = nullptr;
+    return choice;
+  }
+  const std::uint32_t attention = p->attention.load(std::memory_order_relaxed);
+  if (URGE_UNLIKELY((attention & kAttendSlice) != 0)) {
+    // The slice that next would inherit is over: it goes to the end of the line.
+    p->attention.fetch_and(~kAttendSlice, std::memory_order_relaxed);
+    if (!p->queue.Empty() && p->queue.RingSize() != 0) {
+      if (G* gp = p->queue.PopNext()) PutLocal(p, gp);
+    }
+  }
+  if (G* gp = p->queue.PopNext()) {
+    if (!Shuffle(m)) return {gp, true};
+    PutLocal(p, gp);
+  }
+  if (G* gp = p->queue.PopVictim()) return {gp, false};
+  return {p->queue.Pop(), false};
+}
+
+// One round of visits to every P in a random order that reaches each once: a random start and a
+// random stride coprime to the number of Ps. Source: Go's randomOrder.
+class RandomOrder {
+ public:
+  RandomOrder(M* m, std::uint32_t count) : count_(count), at_(Random(m) % count) {
+    do {
+      stride_ = count == 1 ? 1 : 1 + Random(m) % (count - 1);
+    } while (!Coprime(stride_, count));
+  }
+  std::uint32_t Next() {
+    const std::uint32_t result = at_;
+    at_ = (at_ + stride_) % count_;
+    return result;
+  }
+
+ private:
+  static bool Coprime(std::uint32_t a, std::uint32_t b) {
+    while (b != 0) a = std::exchange(b, a % b);
+    return a == 1;
+  }
+  std::uint32_t count_, at_, stride_ = 1;
+};
+
+G* StealFrom(M* m, P* p, P* victim, bool last_round) {
+  const std::uint32_t before = p->queue.RingSize();
+  if (G* gp = victim->queue.StealHalfInto(p->queue)) {
+    p->stats.Add(trace::Counter::kSteals);
+    p->stats.Add(trace::Counter::kStolenGoroutines, p->queue.RingSize() - before + 1);
+    return gp;
+  }
+  if (!last_round) return nullptr;
+  G* gp = victim->queue.StealVictim();
+  if (gp == nullptr && victim->queue.PeekNext() != nullptr) {
+    // Its owner has probably just readied it and is about to block; a moment's wait keeps the two
+    // on one processor. Not while the owner is in a system call.
+    if (victim->status.load(std::memory_order_relaxed) == PStatus::kRunning) {
+      const std::uint64_t until = base::NowNs() + base::kStealRunnextBackoffNs;
+      while (base::NowNs() < until) base::CpuRelax();
+    }
+    gp = victim->queue.StealNext();
+  }
+  if (gp != nullptr) {
+    p->stats.Add(trace::Counter::kSteals);
+    p->stats.Add(trace::Counter::kStolenGoroutines);
+  }
+  static_cast<void>(m);
+  return gp;
+}
+
+G* Steal(M* m, P* p) {
+  const auto procs = static_cast<std::uint32_t>(g_sched.procs.load(std::memory_order_relaxed));
+  for (int round = 0; round < base::kStealRounds; ++round) {
+    const bool last = round == base::kStealRounds - 1;
+    RandomOrder order(m, procs);
+    for (std::uint32_t i = 0; i < procs; ++i) {
+      if (g_sched.stop_requested.load(std::memory_order_relaxed)) return nullptr;
+      P* victim = g_sched.all_ps[order.Next()];
+      if (victim == p) continue;
+      if (last) {
+        const std::uint64_t earliest = victim->timers.earliest_ns();
+        if (earliest != base::kNever) {
+          if (m->clock_ns == 0) m->clock_ns = base::NowNs();
+          if (earliest <= m->clock_ns && victim->timers.RunExpired(m->clock_ns) > 0) {
+            const Choice choice = TakeLocal(m, p);
+            if (choice.gp != nullptr) return choice.gp;
+          }
+        }
+      }
+      // An idle P has no work to steal.
+      if (victim->idle.load(std::memory_order_relaxed)) continue;
+      if (G* gp = StealFrom(m, p, victim, last)) return gp;
+    }
+  }
+  return nullptr;
+}
+
+// Chooses a goroutine for the M, sleeping until there is one. On return the M has a P.
+Choice FindRunnable(M* m) {
+  for (;;) {
+    if (g_sched.stop_requested.load(std::memory_order_relaxed)) {
+      StopForWorld(m);
+      continue;
+    }
+    P* p = m->p;
+    if (p->attention.load(std::memory_order_relaxed) & (kAttendTimer | kAttendStop)) {
+      p->attention.fetch_and(~std::uint32_t{kAttendTimer | kAttendStop}, std::memory_order_relaxed);
+    }
+    const std::uint64_t earliest = p->timers.earliest_ns();
+    if (earliest != base::kNever) {
+      m->clock_ns = base::NowNs();
+      if (earliest <= m->clock_ns) p->timers.RunExpired(m->clock_ns);
+    }
+    if (m->next_g == nullptr) {
+      if (G* gp = TakeGlobalOnTick(m, p)) return {gp, false};
+    }
+    if (const Choice choice = TakeLocal(m, p); choice.gp != nullptr) return choice;
+    if (G* gp = TakeGlobal(p, 0)) return {gp, false};
+    // At most half as many thieves as busy Ps, so that idle machines don't burn CPU.
+    // Go: 2*nmspinning < gomaxprocs - npidle.
+    const std::int32_t procs = g_sched.procs.load(std::memory_order_relaxed);
+    if (procs > 1 &&
+        (m->spinning || 2 * g_sched.spinning.load(std::memory_order_relaxed) <
+                            procs - g_sched.idle_ps.load(std::memory_order_relaxed))) {
+      if (!m->spinning) {
+        m->spinning = true;
+        g_sched.spinning.fetch_add(1, std::memory_order_relaxed);
+      }
+      if (G* gp = Steal(m, p)) return {gp, false};
+    }
+    if (G* gp = GoIdle(m)) return {gp, false};
+  }
+}
+
+// A spinning M has found work: it must not go on counting as a searcher, and the last one that
+// leaves the search starts another, since there may be more. Go: resetspinning
+void StopSpinning(M* m) {
+  m->spinning = false;
+  // seq_cst (RMW): orders this before WakeP's look at the idle list.
+  if (g_sched.spinning.fetch_sub(1, std::memory_order_seq_cst) == 1 &&
+      g_sched.idle_ps.load(std::memory_order_relaxed) != 0) {
+    WakeP();
+  }
+}
+
+// Runs gp until some goroutine switches back to g0. Go: execute
+void Execute(M* m, Choice choice) {
+  G* gp = choice.gp;
+  P* p = m->p;
+  BookRunning(m, p, gp, choice.inherit);
+  if (m->clock_ns == 0 && (gp->async_preempted || gp->slice_used_ns != 0)) {
+    m->clock_ns = base::NowNs();
+  }
+  if (m->clock_ns != 0) {
+    // The clock has been read on the way: date the run, and the slice unless it is inherited.
+    const std::uint64_t now = m->clock_ns;
+    p->run_start_ns.store(now, std::memory_order_relaxed);
+    p->run_switch.store(p->switches.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    if (!choice.inherit) {
+      const std::uint64_t start = now - gp->slice_used_ns;
+      if (gp->slice_used_ns != 0) {
+        // Back from a wake-up: at least as long as it was away, and the granularity, belong to it.
+        const std::uint64_t away = now - gp->taken_at_ns;
+        p->wakeup_allowed_ns.store(now + std::max(base::kWakeupGranularityNs, away),
+                                   std::memory_order_relaxed);
+      }
+      p->slice_start_ns.store(start, std::memory_order_relaxed);
+      p->slice_tick.store(p->tick.load(std::memory_order_relaxed), std::memory_order_relaxed);
+      if (gp->wants_signal.load(std::memory_order_relaxed) &&
+          g_sched.hooks.slice_begins != nullptr) {
+        g_sched.hooks.slice_begins(m, gp, start + g_sched.settings.slice_ns);
+      }
+    }
+    m->clock_ns = 0;
+  }
+  gp->slice_used_ns = 0;
+  gp->async_preempted = false;
+  if (!p->queue.Empty()) NoteQueued();
+  LoadThreadState(m, gp);
+  urge_switch(&m->g0_sp, gp->sp, nullptr, nullptr);
+}
+
+}  // namespace
+
+void PutGlobalLocked(G* gp) {
+  g_sched.global.PushBack(gp);
+  g_sched.global_size.store(g_sched.global.size(), std::memory_order_relaxed);
+}
+
+void PutGlobal(G* gp) {
+  base::RuntimeLock lock(g_sched.lock);
+  PutGlobalLocked(gp);
+}
+
+void PutLocal(P* p, G* gp) {
+  while (URGE_UNLIKELY(!p->queue.TryPush(gp))) {
+    GQueue batch;
+    if (!p->queue.TakeHalf(batch)) continue;
+    batch.PushBack(gp);
+    base::RuntimeLock lock(g_sched.lock);
+    g_sched.global.Append(batch);
+    g_sched.global_size.store(g_sched.global.size(), std::memory_order_relaxed);
+    return;
+  }
+}
+
+void PutNext(P* p, G* gp) {
+  if (URGE_UNLIKELY(g_sched.settings.randomize)) {
+    M* m = CurrentM();
+    if (Shuffle(m)) {
+      PutLocal(p, gp);
+      return;
+    }
+  }
+  G* displaced = p->queue.ReplaceNext(gp);
+  if (displaced != nullptr) PutLocal(p, displaced);
+}
+
+void ScheduleLoop(M* m) {
+  for (;;) {
+    if (URGE_UNLIKELY(m->exiting)) return;
+    if (URGE_UNLIKELY(m->lockedg != nullptr)) {
+      // Only its wired goroutine may run here.
+      StopWiredM(m);
+      Execute(m, {m->lockedg, false});
+      continue;
+    }
+    const Choice choice = FindRunnable(m);
+    m->just_preempted = nullptr;
+    if (m->spinning) StopSpinning(m);
+    M* wired_to = choice.gp->wired_m.load(std::memory_order_relaxed);
+    if (URGE_UNLIKELY(wired_to != nullptr && wired_to != m)) {
+      StartWiredM(m, choice.gp);
+      continue;
+    }
+    Execute(m, choice);
+  }
+}
+
+}  // namespace urge::sched

@@ -1,0 +1,130 @@
+// Switching the M from one goroutine to another, and to and from g0.
+//
+//  1. The caller runs on goroutine `gp` and has chosen `next`, or goes to g0 to choose there.
+//  2. What is per thread in C++ but belongs to a goroutine is exchanged: errno and the exception
+//     globals (control words are urge_switch's affair). The guard word gets next's guard.
+//  3. urge_switch saves gp's context and, on the new stack, calls `after`, which publishes gp:
+//     queues it, releases the lock it waits under, frees it. Nobody can run gp before that.
+//
+// Where nothing on g0 is needed a switch goes straight from goroutine to goroutine. g0 is needed
+// when P::attention says so, when the local queue is empty, when the next goroutine is wired
+// elsewhere, and on the tick that looks at the global queue.
+//
+// Everything here is the runtime's own text, which is never preempted; `m` and `p` are right until
+// the switch and must be read again after it.
+
+#ifndef URGE_RUNTIME_SCHED_SWITCH_H_
+#define URGE_RUNTIME_SCHED_SWITCH_H_
+
+#include "asm/switch.h"
+#include "runtime/sched/current.h"
+#include "runtime/sched/sched.h"
+
+namespace urge::sched {
+
+using AfterSwitch = void (*)(void*);
+
+inline void Bump(std::atomic<std::uint32_t>& word) {
+  // A single writer: no read-modify-write needed.
+  word.store(word.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+inline void SaveThreadState(M* m, G* gp) {
+  gp->saved_errno = *m->errno_slot;
+  if (URGE_UNLIKELY(!m->eh->empty())) {
+    gp->eh = *m->eh;
+    *m->eh = EhGlobals();
+  }
+}
+
+inline void LoadThreadState(M* m, G* gp) {
+  *m->errno_slot = gp->saved_errno;
+  if (URGE_UNLIKELY(!gp->eh.empty())) {
+    *m->eh = gp->eh;
+    gp->eh = EhGlobals();
+  }
+  // relaxed: a mark that races with this is found in gp->preempt and made again by sysmon.
+  SetGuardWord(gp->guard.load(std::memory_order_relaxed));
+}
+
+// Forgets a request to stop. Go: execute() clears gp.preempt and stackguard0.
+inline void ClearRequest(G* gp) {
+  gp->preempt.store(false, std::memory_order_relaxed);
+  gp->preempt_reason.store(PreemptReason::kNone, std::memory_order_relaxed);
+  gp->guard.store(gp->true_guard, std::memory_order_relaxed);
+}
+
+// Books gp as the goroutine that runs on (m, p). A switch that inherits the time slice doesn't
+// count as a tick.
+inline void BookRunning(M* m, P* p, G* gp, bool inherit) {
+  Transition(gp, GStatus::kRunnable, GStatus::kRunning);
+  if (URGE_UNLIKELY(gp->preempt.load(std::memory_order_relaxed))) {
+    // It was asked to stop and stopped by itself.
+    p->stats.Add(trace::Counter::kAckVoluntary);
+    ClearRequest(gp);
+  }
+  gp->m.store(m, std::memory_order_relaxed);
+  m->curg.store(gp, std::memory_order_release);
+  Bump(p->switches);
+  if (!inherit) Bump(p->tick);
+}
+
+// Chooses the next goroutine without leaving the goroutine's stack, or returns null if that takes
+// a visit to g0.
+inline G* PickDirect(M* m, P* p, bool* inherit) {
+  if (URGE_UNLIKELY(p->attention.load(std::memory_order_relaxed) != 0 || m->lockedg != nullptr)) {
+    return nullptr;
+  }
+  if (URGE_UNLIKELY(--p->until_global == 0)) {
+    p->until_global = 1;  // g0 repeats the count
+    if (g_sched.global_size.load(std::memory_order_relaxed) != 0) return nullptr;
+    p->until_global = base::kGlobalQueueTick;
+  }
+  G* gp;
+  if (p->solo) {
+    gp = p->queue.PopNextUncontended();
+    *inherit = gp != nullptr;
+    if (gp == nullptr && !p->queue.HasVictim()) gp = p->queue.PopUncontended();
+  } else {
+    gp = p->queue.PeekNext() != nullptr ? p->queue.PopNext() : nullptr;
+    *inherit = gp != nullptr;
+    if (gp == nullptr && !p->queue.HasVictim()) gp = p->queue.Pop();
+  }
+  if (gp != nullptr && URGE_UNLIKELY(gp->wired_m.load(std::memory_order_relaxed) != nullptr ||
+                                     gp->async_preempted)) {
+    // g0 hands it to its thread, or dates its slice.
+    m->next_g = gp;
+    m->next_g_inherits = *inherit;
+    return nullptr;
+  }
+  return gp;
+}
+
+// Runs on: G. Returns when gp runs again, perhaps on another thread.
+inline void SwitchToG0(M* m, G* gp, AfterSwitch after, void* arg) {
+  SaveThreadState(m, gp);
+  gp->m.store(nullptr, std::memory_order_relaxed);
+  m->curg.store(nullptr, std::memory_order_relaxed);
+  SetGuardWord(0);
+  urge_switch(&gp->sp, m->g0_sp, after, arg);
+}
+
+// Switches gp off; `after(arg)` publishes it. Runs on: G.
+inline void SwitchOff(M* m, G* gp, AfterSwitch after, void* arg) {
+  P* p = m->p;
+  bool inherit;
+  G* next = PickDirect(m, p, &inherit);
+  if (next == nullptr) {
+    SwitchToG0(m, gp, after, arg);
+    return;
+  }
+  SaveThreadState(m, gp);
+  gp->m.store(nullptr, std::memory_order_relaxed);
+  BookRunning(m, p, next, inherit);
+  LoadThreadState(m, next);
+  urge_switch(&gp->sp, next->sp, after, arg);
+}
+
+}  // namespace urge::sched
+
+#endif  // URGE_RUNTIME_SCHED_SWITCH_H_

@@ -1,0 +1,152 @@
+// Blocking the thread without blocking the P, and goroutines wired to their thread.
+// Source: Go's entersyscall, entersyscallblock, exitsyscall, LockOSThread.
+//
+// A goroutine in a system call keeps its M but not its P: the P's status says kSyscall, and whoever
+// moves it out of there by compare-and-swap has it (the returning M, sysmon, stop-the-world). A
+// goroutine that finds its P gone and no other free is wired and queued, so that it goes on on the
+// thread it left on: compilers keep errno's address over a call.
+
+#include <urge/go.h>
+
+#include "runtime/sched/switch.h"
+
+namespace urge::sched {
+namespace {
+
+bool TakeBack(M* m) {
+  P* p = m->syscall_p;
+  if (p == nullptr) return false;
+  PStatus in_syscall = PStatus::kSyscall;
+  // acquire: what whoever had it in between left behind; release is not needed, we own it now.
+  if (!p->status.compare_exchange_strong(in_syscall, PStatus::kRunning,
+                                         std::memory_order_acquire)) {
+    return false;
+  }
+  m->p = p;
+  p->m.store(m, std::memory_order_relaxed);
+  return true;
+}
+
+bool TakeIdle(M* m) {
+  P* p;
+  {
+    base::RuntimeLock lock(g_sched.lock);
+    if (g_sched.stop_requested.load(std::memory_order_relaxed)) return false;
+    p = TakeIdlePLocked();
+  }
+  if (p == nullptr) return false;
+  AcquireP(m, p);
+  return true;
+}
+
+void AfterExitSyscall(void* arg) {
+  G* gp = static_cast<G*>(arg);
+  Transition(gp, GStatus::kSyscall, GStatus::kWaiting);
+  // Ready, not just a place in the queue: a goroutine comes back from waiting, so it may take a
+  // processor from a long runner.
+  Ready(gp);
+}
+
+}  // namespace
+
+void EnterSyscall() {
+  M* m = CurrentM();
+  G* gp = m->curg.load(std::memory_order_relaxed);
+  P* p = m->p;
+  gp->wait_since_ns.store(0, std::memory_order_relaxed);
+  Transition(gp, GStatus::kRunning, GStatus::kSyscall);
+  if (gp->preempt.load(std::memory_order_relaxed)) {
+    p->stats.Add(trace::Counter::kAckVoluntary);
+    ClearRequest(gp);
+    SetGuardWord(gp->true_guard);
+  }
+  m->syscall_p = p;
+  m->p = nullptr;
+  p->m.store(nullptr, std::memory_order_relaxed);
+  Bump(p->syscall_tick);
+  // release: whoever takes the P sees its queues as we left them.
+  p->status.store(PStatus::kSyscall, std::memory_order_release);
+}
+
+bool RetakeFromSyscall(P* p) {
+  PStatus in_syscall = PStatus::kSyscall;
+  return p->status.compare_exchange_strong(in_syscall, PStatus::kIdle, std::memory_order_acq_rel);
+}
+
+void ExitSyscall() {
+  M* m = CurrentM();
+  G* gp = m->curg.load(std::memory_order_relaxed);
+  if (TakeBack(m) || TakeIdle(m)) {
+    Transition(gp, GStatus::kSyscall, GStatus::kRunning);
+    m->syscall_p = nullptr;
+    Bump(m->p->switches);
+    Bump(m->p->tick);
+    return;
+  }
+  m->syscall_p = nullptr;
+  Wire(m, gp, kWiredBySyscall);
+  SwitchToG0(m, gp, AfterExitSyscall, gp);
+  Unwire(CurrentM(), gp, kWiredBySyscall);
+}
+
+void Wire(M* m, G* gp, WiredReason reason) {
+  gp->wired_reasons |= reason;
+  gp->wired_m.store(m, std::memory_order_relaxed);
+  m->lockedg = gp;
+}
+
+void Unwire(M* m, G* gp, WiredReason reason) {
+  gp->wired_reasons &= ~static_cast<std::uint32_t>(reason);
+  if (gp->wired_reasons != 0) return;
+  gp->wired_m.store(nullptr, std::memory_order_relaxed);
+  m->lockedg = nullptr;
+}
+
+}  // namespace urge::sched
+
+namespace urge {
+
+using namespace urge::sched;
+
+void lock_os_thread() {
+  M* m = CurrentM();
+  G* gp = m == nullptr ? nullptr : m->curg.load(std::memory_order_relaxed);
+  if (gp == nullptr) return;
+  if (gp->lock_thread_depth++ == 0) Wire(m, gp, kWiredByUser);
+}
+
+void unlock_os_thread() {
+  M* m = CurrentM();
+  G* gp = m == nullptr ? nullptr : m->curg.load(std::memory_order_relaxed);
+  if (gp == nullptr || gp->lock_thread_depth == 0) return;
+  if (--gp->lock_thread_depth == 0) Unwire(m, gp, kWiredByUser);
+}
+
+namespace detail {
+
+void blocking_enter() noexcept {
+  M* m = CurrentM();
+  if (m == nullptr || m->p == nullptr) return;
+  G* gp = m->curg.load(std::memory_order_relaxed);
+  if (gp == nullptr) return;
+  if (gp->blocking_depth++ != 0) return;
+  EnterSyscall();
+  // The call is known to block: don't wait for sysmon. Go: entersyscallblock
+  P* p = m->syscall_p;
+  if (RetakeFromSyscall(p)) {
+    m->syscall_p = nullptr;
+    p->stats.Add(trace::Counter::kHandoffs);
+    HandOffP(p);
+  }
+}
+
+void blocking_leave() noexcept {
+  M* m = CurrentM();
+  if (m == nullptr) return;
+  G* gp = m->curg.load(std::memory_order_relaxed);
+  if (gp == nullptr || gp->blocking_depth == 0) return;
+  if (--gp->blocking_depth == 0) ExitSyscall();
+}
+
+}  // namespace detail
+}  // namespace urge
