@@ -12,9 +12,9 @@
 //    interrupted in a preemptible leaf that it called (memcpy, say): it must go on.
 // 4. A walk that does not reach the bottom proves nothing: the goroutine goes on.
 //
-// No foreign function is known by name to hold nothing. qsort is a candidate (glibc 2.36's holds no
-// lock), but it may call malloc'ed buffers' free on return and is libc's to change: a list of
-// exceptions needs a reason per version, and nobody has measured a need.
+// No foreign function is known by name to hold nothing. qsort is a candidate (glibc 2.36's takes no
+// lock around the comparator), but that is libc's to change: a list of exceptions needs a reason
+// per version, and nobody has measured a need.
 //
 // Runs on: g0, once the goroutine is off its processor; also in the handler. Signal-safe: yes.
 
