@@ -115,8 +115,6 @@ void Report(const CrashSignal& signal, const M* m, const siginfo_t* info, const 
     }
     out << "\n";
   }
-  if (GetLevel() == Level::kNone) return;
-  RawWriter(STDERR_FILENO) << "\n";
   // Who sends SIGQUIT wants to know what everybody does.
   PrintFailure(STDERR_FILENO, context, signal.number == SIGQUIT ? Scope::kAll : Scope::kByLevel);
   if (GetLevel() >= Level::kSystem) {
