@@ -337,6 +337,12 @@ URGE_END urge_split_find_xsave_kind
 urge_split_xsave_kind:
 	.long	-1
 
+// Never read: brings wrap_pthread.S along, before some later library's reference can find libgcc's wrapper.
+	.section .rodata
+	.p2align 2
+	.long	__wrap_pthread_create - .
+	.hidden	__wrap_pthread_create
+
 // Call sites of __morestack: the body's call has the landing pad, the other calls have none.
 	.section .gcc_except_table, "a", @progbits
 	.p2align 2
