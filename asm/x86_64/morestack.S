@@ -274,8 +274,11 @@ URGE_END __morestack_non_split
 // The calling function has a frame pointer, so its RSP may be moved under it.
 //
 //   if (urge_stackspace && (block = urge_stackspace(size, rsp + 8))) return block;
-//   rsp = align_down(rsp + 8 - size, 16);
-//   return rsp;                         // to the same PC, with the lowered RSP
+//   rsp = align_down(rsp + 8 - size, 16) - URGE_ALLOCA_SLACK_BYTES;
+//   return rsp + URGE_ALLOCA_SLACK_BYTES;   // to the same PC, with the lowered RSP
+//
+// The slack is for code tuned to keep its outgoing stack arguments at RSP (-maccumulate-outgoing-args, which
+// -mtune=intel implies): it will write them over the bytes at the lowered RSP. Not handled: more of them than that.
 //
 // Clobbers: what any call may clobber; RSP.
 URGE_FUNCTION __morestack_allocate_stack_space, ordinary
@@ -298,6 +301,7 @@ URGE_FUNCTION __morestack_allocate_stack_space, ordinary
 	subq	%rdi, %rsp
 	andq	$-16, %rsp
 	movq	%rsp, %rax
+	subq	$URGE_ALLOCA_SLACK_BYTES, %rsp
 	pushq	%rcx
 	ret
 URGE_END __morestack_allocate_stack_space
