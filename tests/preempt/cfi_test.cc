@@ -28,6 +28,7 @@
 
 #include "runtime/preempt/modules.h"
 #include "tests/preempt/on_stack.h"
+#include "tests/preempt/plugin.h"
 
 namespace urge::preempt {
 namespace {
@@ -226,9 +227,9 @@ class Stepper {
     action.sa_sigaction = &Stepper::Handle;
     action.sa_flags = SA_ONSTACK | SA_SIGINFO;
     sigaction(SIGTRAP, &action, nullptr);
-    test_set_trap_flag();
+    test_flip_trap_flag();
     function();
-    test_clear_trap_flag();
+    test_flip_trap_flag();
     signal(SIGTRAP, SIG_DFL);
     const stack_t none{.ss_sp = nullptr, .ss_flags = SS_DISABLE, .ss_size = 0};
     sigaltstack(&none, nullptr);
@@ -286,11 +287,7 @@ TEST(StepTest, OwnFunctions) {
 }
 
 TEST(StepTest, LazyPltStubAndResolver) {
-  char self[4096];
-  const ssize_t length = readlink("/proc/self/exe", self, sizeof(self));
-  std::string path(self, static_cast<size_t>(length));
-  path = path.substr(0, path.rfind('/')) + "/preempt_plugin.so";
-  void* plugin = dlopen(path.c_str(), RTLD_LAZY);
+  void* plugin = dlopen(BuildPlugin().c_str(), RTLD_LAZY);
   ASSERT_NE(plugin, nullptr) << dlerror();
   const auto lazy = reinterpret_cast<int (*)(int)>(dlsym(plugin, "plugin_lazy"));
   int result = 0;
