@@ -29,7 +29,7 @@ answers_after_link() { # PROGRAM ANSWERS LINKER_ARGUMENT...
   shift 2
   "$cxx" "$sources" "$objects"/runtime/preempt/{cfa_program,cfi,dwarf_expression,eh_frame,elf_file}.cc.o \
     "$objects"/runtime/preempt/{map,module_text,modules,policy,table,withdrawal}.cc.o \
-    "$objects"/runtime/base/{check,print}.cc.o "$@" -o "$out" && "$out" "$answers"
+    "$objects"/runtime/base/{check,os,print}.cc.o "$@" -o "$out" && "$out" "$answers"
 }
 
 warns_when_stripped() { # PROGRAM
