@@ -183,7 +183,7 @@ class Phase {
     all_.go([this] { pair_.Ping(stop_); });
     for (Hog& hog : hogs_) {
       hog.run->meter().Ready();
-      all_.go([this, &hog] {
+      all_.go([&hog] {
         if (hog.run->stopped()) return;
         hog.run->meter().Start();
         hog.kind->Work(*hog.run);
