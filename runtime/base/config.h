@@ -59,6 +59,9 @@ inline constexpr std::uint64_t kStopTheWorldDeadlineNs = 2'000'000'000;
 // Stop-the-world asks again this often. Go: 100 us.
 inline constexpr std::uint64_t kStopTheWorldRetryNs = 100'000;
 
+// A suspected deadlock must have lasted this long before it is looked into.
+inline constexpr std::uint64_t kDeadlockSettleNs = 20'000'000;
+
 // --- Stacks -----------------------------------------------------------------------------------
 
 // Reserved address space of one goroutine's stack; pages are committed when touched.

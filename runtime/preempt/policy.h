@@ -58,6 +58,7 @@ struct Rule {
 // The user's rules. Adding is lock-free; nothing is ever removed or freed.
 class RuleList {
  public:
+  // Returns the rule; an equal one that was there before serves as well.
   const Rule* Add(RuleKind kind, std::string_view text);
   // Adds the modules that URGE_PREEMPTIBLE names. Call once.
   void AddFromEnvironment();

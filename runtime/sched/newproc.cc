@@ -169,6 +169,7 @@ void FreeGoroutine(P* p, G* gp) {
   gp->wait_reason.store(WaitReason::kNone, std::memory_order_relaxed);
   gp->no_preempt = 0;
   gp->lock_thread_depth = 0;
+  gp->blocking_depth = 0;
   gp->async_preempted = false;
   gp->wants_signal.store(false, std::memory_order_relaxed);
   gp->slice_used_ns = 0;

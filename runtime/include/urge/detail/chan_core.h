@@ -20,7 +20,7 @@ enum class chan_status : std::uint8_t {
   closed,
 };
 
-class chan_core {
+class alignas(16) chan_core {
  public:
   // Called with the extra bytes before the core is freed, outside all locks.
   using stop_function = void (*)(void* extra) noexcept;
@@ -71,7 +71,7 @@ class chan_core {
     std::atomic<void*> first{nullptr};  // [lock_; read without by full() and empty()]
     void* last = nullptr;               // [lock_]
   };
-  friend struct chan_access;
+  friend struct chan_ops;
 
   chan_core() = default;
   ~chan_core() = default;
