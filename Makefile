@@ -63,7 +63,7 @@ LIBDIR := $(BUILD)/lib
 sources = $(sort $(foreach dir,$1,$(wildcard $(dir)/*.cc $(dir)/*.c $(dir)/*.S)))
 
 SPLIT_SRC := $(wildcard asm/x86_64/morestack*.S asm/x86_64/wrap_*.S)
-RUNTIME_SRC := $(filter-out $(SPLIT_SRC),$(call sources,asm asm/x86_64 runtime/* sysmon))
+RUNTIME_SRC := $(filter-out $(SPLIT_SRC),$(call sources,asm asm/x86_64 runtime runtime/* sysmon))
 STRESS_DIRS := $(filter-out stress/bench,$(patsubst %/,%,$(sort $(dir $(wildcard stress/*/*.cc)))))
 STRESS_SRC := $(call sources,stress $(STRESS_DIRS))
 BENCH_SRC := $(call sources,stress/bench)

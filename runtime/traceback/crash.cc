@@ -115,8 +115,6 @@ void Report(const CrashSignal& signal, const M* m, const siginfo_t* info, const 
     }
     out << "\n";
   }
-  if (GetLevel() == Level::kNone) return;
-  RawWriter(STDERR_FILENO) << "\n";
   // Who sends SIGQUIT wants to know what everybody does.
   PrintFailure(STDERR_FILENO, context, signal.number == SIGQUIT ? Scope::kAll : Scope::kByLevel);
   if (GetLevel() >= Level::kSystem) {
@@ -132,7 +130,7 @@ void OnCrash(int number, siginfo_t* info, void* ucontext) {
   M* m = sched::CurrentM();
   G* gp = m == nullptr ? nullptr : m->curg.load(std::memory_order_relaxed);
   if (gp != nullptr && IsStackOverflow(gp, info, context)) {
-    StackOverflowAt(gp, gp->stack.size(), context);
+    StackOverflowAt(gp->stack.size(), context);
   }
   if (HasHandler(signal.previous)) {
     CallHandler(signal, info, ucontext);

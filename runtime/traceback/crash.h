@@ -32,10 +32,8 @@
 
 namespace urge::traceback {
 
-// Once, by boot, after Install(). Ms must have alternate stacks of at least kCrashStackBytes.
+// Once, by Install(). Needs an alternate stack on each M with 32 KiB to spare.
 void InstallCrashHandlers();
-
-inline constexpr unsigned kCrashStackBytes = 64 << 10;
 
 }  // namespace urge::traceback
 

@@ -10,8 +10,10 @@
 #include "runtime/base/check.h"
 #include "runtime/base/os.h"
 #include "runtime/base/print.h"
+#include "runtime/preempt/overflow.h"
 #include "runtime/sched/current.h"
 #include "runtime/sched/park.h"
+#include "runtime/traceback/crash.h"
 #include "runtime/traceback/traceback.h"
 
 namespace urge::traceback {
@@ -29,11 +31,11 @@ std::terminate_handler g_next_terminate = nullptr;  // [c] the one before ours
 }
 
 // The last thing before base::Fatal exits.
-void OnFatal() {
+void OnFatal(base::FatalScope scope) {
   const Context context = CaptureContext();
-  if (BeginReport() == Turn::kMine && GetLevel() > Level::kNone && sched::CurrentM() != nullptr) {
-    RawWriter(STDERR_FILENO) << "\n";
-    PrintFailure(STDERR_FILENO, context);
+  if (BeginReport() == Turn::kMine) {
+    PrintFailure(STDERR_FILENO, context,
+                 scope == base::FatalScope::kAll ? Scope::kAll : Scope::kByLevel);
   }
   if (GetLevel() == Level::kCrash) Abort();
 }
@@ -42,18 +44,11 @@ void OnFatal() {
 void OnTerminate() {
   const Context context = CaptureContext();
   if (G* gp = sched::CurrentG(); gp != nullptr && BeginReport() == Turn::kMine) {
-    if (GetLevel() > Level::kNone) {
-      PrintFailure(STDERR_FILENO, context);
-      RawWriter(STDERR_FILENO) << "\n";
-    }
+    PrintFailure(STDERR_FILENO, context);
+    RawWriter(STDERR_FILENO) << "\n";
   }
   if (g_next_terminate != nullptr) g_next_terminate();
   std::abort();
-}
-
-void PrintOverflow(std::size_t limit_bytes) {
-  RawWriter(STDERR_FILENO) << "runtime: goroutine stack exceeds " << limit_bytes
-                           << "-byte limit\nfatal error: stack overflow\n\n";
 }
 
 }  // namespace
@@ -75,32 +70,27 @@ void Exit() {
 }
 
 void PrintFailure(int fd, const Context& context, Scope scope) {
+  if (GetLevel() == Level::kNone) return;
   G* gp = sched::CurrentG();
-  if (gp != nullptr) {
+  if (sched::CurrentM() != nullptr) {
     RawWriter out(fd);
-    PrintRunning(out, gp, context);
-  } else if (sched::CurrentM() != nullptr) {
-    RawWriter out(fd);
-    PrintRuntimeStack(out, context);
+    out << "\n";
+    if (gp != nullptr) {
+      PrintRunning(out, gp, context);
+    } else {
+      PrintRuntimeStack(out, context);
+    }
   }
   if (scope == Scope::kAll || GetLevel() >= Level::kAll) PrintAllGoroutines(fd, gp);
 }
 
-void StackOverflow(G* gp, std::size_t limit_bytes) {
-  const Context context = CaptureContext();
-  StackOverflowAt(gp, limit_bytes,
-                  gp->stack.Contains(context.registers.rsp) ? context : ContextOfParked(gp));
-}
+void StackOverflow(G*, std::size_t limit_bytes) { StackOverflowAt(limit_bytes, CaptureContext()); }
 
-void StackOverflowAt(G* gp, std::size_t limit_bytes, const Context& context) {
-  if (BeginReport() == Turn::kNested) Exit();
-  PrintOverflow(limit_bytes);
-  if (GetLevel() > Level::kNone) {
-    {
-      RawWriter out(STDERR_FILENO);
-      PrintRunning(out, gp, context);
-    }
-    if (GetLevel() >= Level::kAll) PrintAllGoroutines(STDERR_FILENO, gp);
+void StackOverflowAt(std::size_t limit_bytes, const Context& context) {
+  if (BeginReport() == Turn::kMine) {
+    RawWriter(STDERR_FILENO) << "runtime: goroutine stack exceeds " << limit_bytes
+                             << "-byte limit\nfatal error: stack overflow\n";
+    PrintFailure(STDERR_FILENO, context);
   }
   Exit();
 }
@@ -108,7 +98,9 @@ void StackOverflowAt(G* gp, std::size_t limit_bytes, const Context& context) {
 void Install() {
   Init();
   base::SetFatalHook(OnFatal);
+  preempt::g_stack_overflow_hook = StackOverflow;
   g_next_terminate = std::set_terminate(OnTerminate);
+  InstallCrashHandlers();
 }
 
 }  // namespace urge::traceback

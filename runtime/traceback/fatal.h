@@ -25,15 +25,15 @@
 
 namespace urge::traceback {
 
-// Readies symbols, and installs the hook of base::Fatal and the terminate handler. Once, by boot.
+// Reads URGE_TRACEBACK, readies symbols, and installs the crash handlers, the hooks of base::Fatal
+// and of newstack, and the terminate handler. Once, by boot.
 void Install();
 
-// Ends the process because `gp`'s stack is at its limit. Called by newstack, on gp's own stack or
-// on g0 when gp is off its processor.
+// Ends the process because gp's stack, on which the caller runs, is at its limit. For newstack.
 // Runs on: anything with 16 KiB of stack to spare.
 [[noreturn]] void StackOverflow(sched::G* gp, std::size_t limit_bytes);
 // The same from a signal's context, on the alternate stack.
-[[noreturn]] void StackOverflowAt(sched::G* gp, std::size_t limit_bytes, const Context& context);
+[[noreturn]] void StackOverflowAt(std::size_t limit_bytes, const Context& context);
 
 // --- For the ways of dying in this folder ---
 
@@ -49,7 +49,8 @@ enum class Scope {
   kByLevel,  // the failing goroutine, and what else URGE_TRACEBACK wants
   kAll,      // all goroutines
 };
-// The thread's goroutine, or the stack of an M on which none runs; and others.
+// Prints the thread's goroutine, or the stack of an M on which none runs; and others. Each comes
+// after a blank line. Nothing with URGE_TRACEBACK=none.
 void PrintFailure(int fd, const Context& context, Scope scope = Scope::kByLevel);
 
 // Ends the process with the status of fatal errors, or, with URGE_TRACEBACK=crash, by SIGABRT.
