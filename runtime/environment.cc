@@ -12,12 +12,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "absl/time/time.h"
 
 namespace urge {
 namespace {
 
-[[noreturn]] void Reject(std::string_view what, std::string_view value, std::string_view allowed) {
+[[noreturn]] void Reject(absl::string_view what, absl::string_view value, absl::string_view allowed) {
   throw std::invalid_argument(
       absl::StrCat("urge: ", what, " is \"", value, "\"; allowed are ", allowed));
 }
@@ -51,7 +53,7 @@ int Procs(int option) {
 }
 
 std::uint64_t SliceNs(std::chrono::nanoseconds option) {
-  constexpr std::string_view allowed = "20us to 10s, with a unit (ns, us, ms, s)";
+  constexpr absl::string_view allowed = "20us to 10s, with a unit (ns, us, ms, s)";
   const auto in_range = [](std::int64_t ns) {
     return ns >= static_cast<std::int64_t>(base::kMinSliceNs) &&
            ns <= static_cast<std::int64_t>(base::kMaxSliceNs);
@@ -76,7 +78,7 @@ int PreemptSignal() {
   if (text == nullptr) return SIGURG;
   int number = 0;
   if (!absl::SimpleAtoi(text, &number)) {
-    std::string_view name = text;
+    absl::string_view name = text;
     absl::ConsumePrefix(&name, "SIG");
     for (int candidate = 1; candidate < SIGRTMIN && number == 0; ++candidate) {
       const char* abbreviation = sigabbrev_np(candidate);
@@ -123,8 +125,8 @@ constexpr DebugKey kDebugKeys[] = {
 void ApplyDebug(StartPlan& plan) {
   const char* text = Variable("URGE_DEBUG");
   if (text == nullptr) return;
-  for (const std::string_view item : absl::StrSplit(text, ',', absl::SkipWhitespace())) {
-    const std::pair<std::string_view, std::string_view> pair =
+  for (const absl::string_view item : absl::StrSplit(text, ',', absl::SkipWhitespace())) {
+    const std::pair<absl::string_view, absl::string_view> pair =
         absl::StrSplit(item, absl::MaxSplits('=', 1));
     const DebugKey* key = nullptr;
     for (const DebugKey& candidate : kDebugKeys) {
