@@ -10,6 +10,12 @@
 // Invariants: nothing reads the old stack once `after` may have run, since another thread may own it by then.
 // Control words are loaded only where their control bits differ, because loading always costs 8.8 ns.
 //
+// Rejected: `pop; jmp *reg` for the last `ret`. In a ping-pong of two different call sites it takes 4 ns instead of 14,
+// but it leaves the return stack one entry out of step, so that each return further up is mispredicted: with goroutines
+// that switch through the same functions, which is what a scheduler does, `ret` takes 5 ns (6 ns from three calls deep)
+// and `jmp` 15 ns (37 ns). For the same reason a scheduler should have one call site of urge_switch, not several.
+// (Both at 2.0 GHz, control words included; storing and comparing these costs about 0.5 ns of it.)
+//
 // Not saved, and why: the vector, mask and x87 data registers and the flags are dead over a call; MXCSR's sticky
 // status bits belong to nobody over a call; FS and GS belong to the thread; PKRU stays the thread's.
 

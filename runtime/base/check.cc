@@ -24,8 +24,8 @@ void EnterFatal() {
   for (;;) pause();
 }
 
-[[noreturn]] void LeaveFatal() {
-  if (FatalHook hook = g_fatal_hook.exchange(nullptr)) hook();
+[[noreturn]] void LeaveFatal(FatalScope scope = FatalScope::kCurrent) {
+  if (FatalHook hook = g_fatal_hook.exchange(nullptr)) hook(scope);
   _exit(kFatalExitStatus);
 }
 
@@ -37,6 +37,12 @@ void Fatal(std::string_view message) {
   EnterFatal();
   RawWriter(STDERR_FILENO) << "fatal error: " << message << "\n";
   LeaveFatal();
+}
+
+void FatalWithAll(std::string_view message) {
+  EnterFatal();
+  RawWriter(STDERR_FILENO) << "fatal error: " << message << "\n";
+  LeaveFatal(FatalScope::kAll);
 }
 
 void FatalErrno(std::string_view message, int error) {

@@ -16,13 +16,16 @@ namespace urge::base {
 // when there is one (through the hook below). Exit status 2, as in Go.
 // Signal-safe: yes.
 [[noreturn]] void Fatal(std::string_view message);
+// As Fatal, with the tracebacks of all goroutines.
+[[noreturn]] void FatalWithAll(std::string_view message);
 // As Fatal, followed by ": " and the text of errno value `error`.
 [[noreturn]] void FatalErrno(std::string_view message, int error);
 [[noreturn]] void CheckFailed(const char* file, int line, const char* what);
 
-// Called by Fatal before the process ends, to say which goroutine failed and where. Set once by
-// the traceback layer.
-using FatalHook = void (*)();
+// Called by Fatal before the process ends, to say which goroutine failed and where, or, with kAll,
+// what all of them were doing. Set once by the traceback layer.
+enum class FatalScope { kCurrent, kAll };
+using FatalHook = void (*)(FatalScope scope);
 void SetFatalHook(FatalHook hook);
 
 // Exit status of every fatal error. Go: exit(2) in dopanic and fatalthrow.

@@ -59,6 +59,9 @@ inline constexpr std::uint64_t kStopTheWorldDeadlineNs = 2'000'000'000;
 // Stop-the-world asks again this often. Go: 100 us.
 inline constexpr std::uint64_t kStopTheWorldRetryNs = 100'000;
 
+// A suspected deadlock must have lasted this long before it is looked into.
+inline constexpr std::uint64_t kDeadlockSettleNs = 20'000'000;
+
 // --- Stacks -----------------------------------------------------------------------------------
 
 // Reserved address space of one goroutine's stack; pages are committed when touched.
@@ -77,9 +80,10 @@ inline constexpr std::size_t kStackSlabBytes = 64 << 20;
 // goroutines don't share cache sets.
 inline constexpr std::size_t kStackColours = 16;
 inline constexpr std::size_t kStackColourBytes = 128;
-// Bytes at the top of a stack that a reused stack keeps committed; deeper pages are given back
-// when they are known to have been used (the saved stack pointer was found below).
+// Bytes at the top of a free stack that stay committed; deeper pages are given back by Ms that have
+// nothing better to do, so many stacks at a time (a system call each).
 inline constexpr std::size_t kStackKeepBytes = 32 * 1024;
+inline constexpr int kTrimBatch = 64;
 
 // --- Locks ------------------------------------------------------------------------------------
 

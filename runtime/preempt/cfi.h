@@ -10,7 +10,8 @@
 //
 // Invariants
 //  - Memory is read only inside the stack ranges given, so a corrupt stack ends the walk with
-//    kBadStack and never faults. Within one range the CFA must grow, so a walk terminates.
+//    kBadStack and never faults. Within one range the CFA must grow; where a corrupt stack
+//    alternates between ranges, max_frames ends the walk.
 //  - The cache is one fixed array. Readers and writers never wait; see cfi.cc for the argument.
 //  - Rules of an unloaded module are never used: entries carry a generation, and whoever unloads
 //    calls InvalidateCfiCache.
@@ -30,6 +31,7 @@
 #include <type_traits>
 
 #include "runtime/preempt/cfa_program.h"
+#include "runtime/preempt/stack_memory.h"
 
 namespace urge::preempt {
 

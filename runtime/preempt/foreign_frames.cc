@@ -20,10 +20,19 @@ bool MayHoldLock(TextKind kind) {
 ForeignFrames FindForeignFrames(const WalkStart& start, std::span<const StackRange> stack,
                                 bool is_return_address) {
   ForeignFrames found;
-  const auto visit = [&found](const Frame& frame) {
+  bool past_entry = false;     // outside the runtime's own way into the switch
+  bool runtime_frame = false;  // the previous frame was the runtime's, past that
+  const auto visit = [&](const Frame& frame) {
     ++found.frames;
+    // A frame of the runtime with a caller: the goroutine was inside an operation of ours.
+    if (runtime_frame) return false;
     found.pc = frame.pc;
     found.kind = PreemptionMap::Classify(frame.lookup_pc());
+    if (found.kind != TextKind::kRuntime) {
+      past_entry = true;
+    } else if (past_entry) {
+      runtime_frame = true;
+    }
     return !MayHoldLock(found.kind);
   };
   found.end = WalkFrames(start, stack, kForeignFramesMax, visit, is_return_address);

@@ -7,13 +7,14 @@
 //
 // 1. Frames are walked from the interrupted pc outwards to the bottom of the goroutine's stack.
 // 2. A frame in opaque, denied or unknown text holds the goroutine: it must go on at once.
-// 3. Preemptible frames and the runtime's own are clear: the runtime calls users' code (a
-//    goroutine's entry, a channel element's move) only while it holds nothing.
+// 3. Preemptible frames are clear. So are the runtime's own at both ends: the way into the switch,
+//    and the goroutine's bottom frame. One in between means that an operation of the runtime was
+//    interrupted in a preemptible leaf that it called (memcpy, say): it must go on.
 // 4. A walk that does not reach the bottom proves nothing: the goroutine goes on.
 //
-// No foreign function is known by name to hold nothing. qsort is a candidate (glibc 2.36's holds no
-// lock), but it may call malloc'ed buffers' free on return and is libc's to change: a list of
-// exceptions needs a reason per version, and nobody has measured a need.
+// No foreign function is known by name to hold nothing. qsort is a candidate (glibc 2.36's takes no
+// lock around the comparator), but that is libc's to change: a list of exceptions needs a reason
+// per version, and nobody has measured a need.
 //
 // Runs on: g0, once the goroutine is off its processor; also in the handler. Signal-safe: yes.
 

@@ -15,6 +15,7 @@
 #include "runtime/preempt/modules.h"
 #include "runtime/preempt/policy.h"
 #include "runtime/preempt/table.h"
+#include "runtime/preempt/withdrawal.h"
 
 // Bounds of the runtime's own section, where this code is linked into a program or a library.
 extern "C" {
@@ -35,80 +36,6 @@ RuleList& Rules() {
   static RuleList& rules = *new RuleList;
   return rules;
 }
-
-// --- Modules withdrawn while they are being closed ---
-
-// A place goes free -> active -> closed -> free. A closed one still hides its text: only a rebuild
-// whose snapshot was taken later frees it.
-enum PlaceState : uint32_t { kFree, kClaimed, kActive, kClosed };
-constexpr int kPlaces = 8;
-constexpr int kNoPlace = -1;
-
-struct WithdrawnPlace {
-  std::atomic<uint32_t> state{kFree};
-  std::atomic<uintptr_t> begin{0};
-  std::atomic<uintptr_t> end{0};
-};
-constinit WithdrawnPlace withdrawn_places[kPlaces];
-// Places in use, and closings for which there was no place.
-constinit std::atomic<int> withdrawn_count{0};
-constinit std::atomic<int> withdrawn_all{0};
-
-bool IsWithdrawn(uintptr_t pc) {
-  // Acquire: pairs with the release in Withdraw; the place's bounds are seen.
-  if (withdrawn_count.load(std::memory_order_acquire) == 0) return false;
-  if (withdrawn_all.load(std::memory_order_relaxed) != 0) return true;
-  for (const WithdrawnPlace& place : withdrawn_places) {
-    const uint32_t state = place.state.load(std::memory_order_acquire);
-    if ((state == kActive || state == kClosed) &&
-        pc >= place.begin.load(std::memory_order_relaxed) &&
-        pc < place.end.load(std::memory_order_relaxed)) {
-      return true;
-    }
-  }
-  return false;
-}
-
-// Returns the place taken, or kNoPlace: then everything is withdrawn.
-int Withdraw(AddressRange text) {
-  for (int i = 0; i < kPlaces; ++i) {
-    WithdrawnPlace& place = withdrawn_places[i];
-    uint32_t expected = kFree;
-    if (!place.state.compare_exchange_strong(expected, kClaimed, std::memory_order_acquire,
-                                             std::memory_order_relaxed)) {
-      continue;
-    }
-    place.begin.store(text.begin, std::memory_order_relaxed);
-    place.end.store(text.end, std::memory_order_relaxed);
-    // Release: pairs with IsWithdrawn; publishes the bounds.
-    place.state.store(kActive, std::memory_order_release);
-    withdrawn_count.fetch_add(1, std::memory_order_release);
-    return i;
-  }
-  withdrawn_all.fetch_add(1, std::memory_order_relaxed);
-  withdrawn_count.fetch_add(1, std::memory_order_release);
-  return kNoPlace;
-}
-
-// A set of places as bits.
-uint32_t ClosedPlaces() {
-  uint32_t closed = 0;
-  for (int i = 0; i < kPlaces; ++i) {
-    // Acquire: pairs with ~ModuleWithdrawal; a snapshot taken from here on lacks the module.
-    if (withdrawn_places[i].state.load(std::memory_order_acquire) == kClosed) closed |= 1u << i;
-  }
-  return closed;
-}
-
-void FreePlaces(uint32_t places) {
-  for (int i = 0; i < kPlaces; ++i) {
-    if ((places & (1u << i)) == 0) continue;
-    withdrawn_count.fetch_sub(1, std::memory_order_relaxed);
-    withdrawn_places[i].state.store(kFree, std::memory_order_release);
-  }
-}
-
-// --- Building ---
 
 // Touched only by the thread whose Rebuild is under way.
 class Builder {
@@ -284,30 +211,6 @@ void PreemptionMap::Print(int fd) {
                         << (rule->kind == RuleKind::kAllowModule ? "allow module " : "deny ")
                         << rule->text << "\n";
   }
-}
-
-ModuleWithdrawal::ModuleWithdrawal(uintptr_t address) : place_(kNoPlace) {
-  const ModuleList list = ModuleList::Snapshot();
-  const Module* module = list.Find(address);
-  AddressRange text;
-  if (module != nullptr) {
-    text = {module->text[0].begin, module->text[module->text_count - 1].end};
-  }
-  place_ = Withdraw(text);
-  InvalidateCfiCache();
-}
-
-ModuleWithdrawal::~ModuleWithdrawal() {
-  if (place_ == kNoPlace) {
-    // The map is stale until the rebuild is done, but there is no place to remember that in.
-    PreemptionMap::Rebuild();
-    withdrawn_count.fetch_sub(1, std::memory_order_relaxed);
-    withdrawn_all.fetch_sub(1, std::memory_order_relaxed);
-    return;
-  }
-  // Release: pairs with ClosedPlaces.
-  withdrawn_places[place_].state.store(kClosed, std::memory_order_release);
-  PreemptionMap::Rebuild();
 }
 
 }  // namespace urge::preempt

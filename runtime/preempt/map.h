@@ -7,8 +7,8 @@
 // 3. What the loader does meanwhile is noticed by Stale (a poll of its counters), by a kUnknown
 // from
 //    Classify, or by whoever interposes dlopen and dlclose: after a dlopen, Rebuild; around a
-//    dlclose, a ModuleWithdrawal. Until a new module was seen its text is kUnknown, that is, not
-//    preemptible, so being late costs latency and nothing else.
+//    dlclose, a ModuleWithdrawal (withdrawal.h). Until a new module was seen its text is kUnknown,
+//    that is, not preemptible, so being late costs latency and nothing else.
 //
 // Invariants
 //  - A table is never changed while it is published, and its memory is never freed (table.h).
@@ -62,20 +62,6 @@ class PreemptionMap {
   static TextDescription Describe(uintptr_t pc);
   // Writes the policy as it would be built now, one line per module.
   static void Print(int fd);
-};
-
-// Withdraws the module that holds `address` from the map at once, for the time of a dlclose; ends
-// in a Rebuild. If more modules are being closed at a time than there are places for (8), the
-// process's text is opaque meanwhile.
-class ModuleWithdrawal {
- public:
-  explicit ModuleWithdrawal(uintptr_t address);
-  ~ModuleWithdrawal();
-  ModuleWithdrawal(const ModuleWithdrawal&) = delete;
-  ModuleWithdrawal& operator=(const ModuleWithdrawal&) = delete;
-
- private:
-  int place_;
 };
 
 }  // namespace urge::preempt

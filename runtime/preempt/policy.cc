@@ -35,83 +35,95 @@ constexpr std::string_view kDeniedNames[] = {
     "mallocx",      "mallctl",  "__tls_get_addr",
 };
 
-constexpr std::string_view kDeniedGlobs[] = {
-    // operator new and delete
-    "_Znw*",
-    "_Zna*",
-    "_Zdl*",
-    "_Zda*",
-    // the C++ runtime and the unwinder
-    "__cxa_*",
-    "_Unwind_*",
-    "__gxx_personality_*",
-    "__gcc_personality_*",
-    "__register_frame*",
-    "__deregister_frame*",
-    // segmented stacks: on a stack of its own kind while it runs
-    "__morestack*",
-    "__splitstack_*",
-    "__generic_morestack*",
-    "__generic_releasestack*",
-    // libc, where it is linked statically
-    "__libc_*",
-    "_dl_*",
-    "_IO_*",
-    "__pthread_*",
-    "__lll_*",
-    // allocators
-    "tc_malloc*",
-    "tc_free*",
-    "tc_new*",
-    "tc_delete*",
-    "tc_calloc*",
-    "tc_realloc*",
-    "tc_memalign*",
-    "tc_posix_memalign*",
-    "TCMalloc*",
-    "_ZN8tcmalloc*",
-    "_ZNK8tcmalloc*",
-    "je_*",
-    "_rjem_*",
-    "jemalloc_*",
-    "mi_*",
-    "_mi_*",
-    "_ZN8snmalloc*",
-    "_ZN5scudo*",
-    "_ZN5Hoard*",
-    // sanitizers
-    "__asan_*",
-    "__tsan_*",
-    "__msan_*",
-    "__lsan_*",
-    "__ubsan_*",
-    "__hwasan_*",
-    "__sanitizer_*",
-    "__interceptor_*",
-    "___interceptor_*",
-    "_ZN11__sanitizer*",
-    "_ZN6__asan*",
-    "_ZN6__tsan*",
-    "_ZN6__lsan*",
-    "_ZN7__ubsan*",
-    "_ZN14__interception*",
-    // Abseil: locks that spin or block the thread, and what runs under them
-    "_ZN4absl*13base_internal*",
-    "_ZN4absl*24synchronization_internal*",
-    "_ZN4absl*5Mutex*",
-    "_ZNK4absl*5Mutex*",
-    "_ZN4absl*7CondVar*",
-    "_ZN4absl*18debugging_internal*",
-    "_ZN4absl*9SymbolizeE*",
-    "AbslInternal*",
+// A glob with the length of its literal beginning: most symbols fail there.
+struct Glob {
+  constexpr Glob(std::string_view text)  // NOLINT: a table of strings
+      : pattern(text), literal(text.substr(0, text.find_first_of("*?"))) {}
+  bool Matches(std::string_view text) const {
+    return text.starts_with(literal) && MatchesGlob(pattern, text);
+  }
+  std::string_view pattern;
+  std::string_view literal;
 };
 
-// A glob that begins like most symbols fails late; this finds out early.
-bool MatchesGlobQuickly(std::string_view pattern, std::string_view text) {
-  const size_t literal = pattern.find_first_of("*?");
-  const size_t length = literal == std::string_view::npos ? pattern.size() : literal;
-  return text.substr(0, length) == pattern.substr(0, length) && MatchesGlob(pattern, text);
-}
+// Names in C.
+constexpr Glob kDeniedGlobs[] = {
+    // the C++ runtime and the unwinder
+    {"__cxa_*"},
+    {"_Unwind_*"},
+    {"__gxx_personality_*"},
+    {"__gcc_personality_*"},
+    {"__register_frame*"},
+    {"__deregister_frame*"},
+    // segmented stacks: on a stack of its own kind while it runs
+    {"__morestack*"},
+    {"__splitstack_*"},
+    {"__generic_morestack*"},
+    {"__generic_releasestack*"},
+    // libc, where it is linked statically
+    {"__libc_*"},
+    {"_dl_*"},
+    {"_IO_*"},
+    {"__pthread_*"},
+    {"__lll_*"},
+    // allocators
+    {"tc_malloc*"},
+    {"tc_free*"},
+    {"tc_new*"},
+    {"tc_delete*"},
+    {"tc_calloc*"},
+    {"tc_realloc*"},
+    {"tc_memalign*"},
+    {"tc_posix_memalign*"},
+    {"TCMalloc*"},
+    {"je_*"},
+    {"_rjem_*"},
+    {"jemalloc_*"},
+    {"mi_*"},
+    {"_mi_*"},
+    // sanitizers
+    {"__asan_*"},
+    {"__tsan_*"},
+    {"__msan_*"},
+    {"__lsan_*"},
+    {"__ubsan_*"},
+    {"__hwasan_*"},
+    {"__sanitizer_*"},
+    {"__interceptor_*"},
+    {"___interceptor_*"},
+    // Abseil: locks that spin or block the thread, and what runs under them
+    {"AbslInternal*"},
+};
+
+// Names in C++ ("_Z").
+constexpr Glob kDeniedCxxGlobs[] = {
+    // operator new and delete
+    {"_Znw*"},
+    {"_Zna*"},
+    {"_Zdl*"},
+    {"_Zda*"},
+    // allocators
+    {"_ZN8tcmalloc*"},
+    {"_ZNK8tcmalloc*"},
+    {"_ZN8snmalloc*"},
+    {"_ZN5scudo*"},
+    {"_ZN5Hoard*"},
+    // sanitizers
+    {"_ZN11__sanitizer*"},
+    {"_ZN6__asan*"},
+    {"_ZN6__tsan*"},
+    {"_ZN6__lsan*"},
+    {"_ZN7__ubsan*"},
+    {"_ZN14__interception*"},
+    // Abseil: locks that spin or block the thread, and what runs under them
+    {"_ZN4absl*13base_internal*"},
+    {"_ZN4absl*24synchronization_internal*"},
+    {"_ZN4absl*5Mutex*"},
+    {"_ZNK4absl*5Mutex*"},
+    {"_ZN4absl*7CondVar*"},
+    {"_ZN4absl*18debugging_internal*"},
+    {"_ZN4absl*9SymbolizeE*"},
+};
 
 std::string_view BaseName(std::string_view path) {
   const size_t slash = path.rfind('/');
@@ -142,12 +154,11 @@ std::string_view WithoutParameters(std::string_view demangled) {
 }  // namespace
 
 const char* const kPureLibcFunctions[] = {
-    "memcpy",  "memmove",   "mempcpy",        "memset",  "memcmp",  "bcmp",    "memchr",
-    "memrchr", "rawmemchr", "explicit_bzero", "strlen",  "strnlen", "strchr",  "strchrnul",
-    "strrchr", "strcmp",    "strncmp",        "strcpy",  "stpcpy",  "strncpy", "stpncpy",
-    "strcat",  "strncat",   "strspn",         "strcspn", "strpbrk", "wcslen",  "wcsnlen",
-    "wcschr",  "wcsrchr",   "wcscmp",         "wcsncmp", "wcscpy",  "wmemset", "wmemchr",
-    "wmemcmp", nullptr,
+    "memcpy",    "memmove", "mempcpy", "memset",  "memcmp",    "bcmp",    "memchr",  "memrchr",
+    "rawmemchr", "strlen",  "strnlen", "strchr",  "strchrnul", "strrchr", "strcmp",  "strncmp",
+    "strcpy",    "stpcpy",  "strncpy", "stpncpy", "strcat",    "strncat", "strspn",  "strcspn",
+    "strpbrk",   "wcslen",  "wcsnlen", "wcschr",  "wcsrchr",   "wcscmp",  "wcsncmp", "wcscpy",
+    "wmemset",   "wmemchr", "wmemcmp", nullptr,
 };
 
 bool MatchesGlob(std::string_view pattern, std::string_view text) {
@@ -207,9 +218,20 @@ std::string_view WithoutCloneSuffix(std::string_view symbol) {
 
 bool IsDeniedByDefault(std::string_view symbol) {
   const std::string_view name = WithoutCloneSuffix(symbol);
+  const auto matches = [name](const Glob& glob) { return glob.Matches(name); };
+  if (name.starts_with("_Z")) {
+    return std::any_of(std::begin(kDeniedCxxGlobs), std::end(kDeniedCxxGlobs), matches);
+  }
   return std::count(std::begin(kDeniedNames), std::end(kDeniedNames), name) > 0 ||
-         std::any_of(std::begin(kDeniedGlobs), std::end(kDeniedGlobs),
-                     [&](std::string_view glob) { return MatchesGlobQuickly(glob, name); });
+         std::any_of(std::begin(kDeniedGlobs), std::end(kDeniedGlobs), matches);
+}
+
+bool IsReplaceable(std::string_view symbol) {
+  const std::string_view name = WithoutCloneSuffix(symbol);
+  for (const std::string_view prefix : {"_Znw", "_Zna", "_Zdl", "_Zda"}) {
+    if (name.starts_with(prefix)) return true;
+  }
+  return std::count(std::begin(kDeniedNames), std::end(kDeniedNames), name) > 0;
 }
 
 bool IsStandardLibraryName(std::string_view symbol) {
@@ -235,6 +257,9 @@ bool IsStandardLibraryName(std::string_view symbol) {
 }
 
 const Rule* RuleList::Add(RuleKind kind, std::string_view text) {
+  for (const Rule* rule = first(); rule != nullptr; rule = rule->next) {
+    if (rule->kind == kind && rule->text == text) return rule;
+  }
   Rule* rule = new Rule{.kind = kind, .text = std::string(text)};
   const Rule* head = head_.load(std::memory_order_relaxed);
   do {

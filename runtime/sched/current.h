@@ -13,8 +13,10 @@
 
 #include "runtime/sched/m.h"
 
-extern "C" __attribute__((visibility("hidden"), tls_model("initial-exec")))
-extern __thread urge::sched::M* urge_current_m;
+extern "C" {
+extern __attribute__((visibility("hidden"), tls_model("initial-exec"))) __thread urge::sched::M*
+    urge_current_m;
+}
 
 namespace urge::sched {
 

@@ -58,6 +58,7 @@ bool KeeperTakesP(M* m) {
     return false;
   }
   AcquireP(m, p);
+  p->attention.fetch_or(kAttendTimer, std::memory_order_relaxed);
   return true;
 }
 
@@ -202,6 +203,12 @@ void WakeP() {
   }
 }
 
+void NoteStoppedLocked() {
+  if (--g_sched.stop_wait != 0) return;
+  g_sched.stop_note.store(1, std::memory_order_release);
+  base::FutexWake(&g_sched.stop_note, 1);
+}
+
 void HandOffP(P* p) {
   if (!p->queue.Empty() || g_sched.global_size.load(std::memory_order_relaxed) != 0) {
     StartM(p, false);
@@ -223,10 +230,7 @@ void HandOffP(P* p) {
     base::RuntimeLock lock(g_sched.lock);
     if (g_sched.stop_requested.load(std::memory_order_relaxed)) {
       p->status.store(PStatus::kStopped, std::memory_order_relaxed);
-      if (--g_sched.stop_wait == 0) {
-        g_sched.stop_note.store(1, std::memory_order_release);
-        base::FutexWake(&g_sched.stop_note, 1);
-      }
+      NoteStoppedLocked();
       return;
     }
     start = !g_sched.global.empty();
@@ -279,6 +283,7 @@ G* GoIdle(M* m) {
   if (earliest != base::kNever && g_sched.keeper.load(std::memory_order_seq_cst) != nullptr) {
     NoteEarlierTimer(earliest);
   }
+  TrimFreeStacks();
   StopM(m);
   return nullptr;
 }
@@ -295,10 +300,7 @@ void StopForWorld(M* m) {
     P* p = ReleaseP(m);
     if (m->next_g != nullptr) PutGlobalLocked(std::exchange(m->next_g, nullptr));
     p->status.store(PStatus::kStopped, std::memory_order_relaxed);
-    if (--g_sched.stop_wait == 0) {
-      g_sched.stop_note.store(1, std::memory_order_release);
-      base::FutexWake(&g_sched.stop_note, 1);
-    }
+    NoteStoppedLocked();
   }
   StopM(m);
 }

@@ -54,6 +54,7 @@ struct alignas(base::kCacheLine) M {
   G* next_g = nullptr;     // [m] picked already, but only g0 may run it
   bool next_g_inherits = false;  // [m]
   bool exiting = false;    // [m] the thread ends once it is back on g0
+  G* go_on_g = nullptr;    // [m] preempted where it must not be: goes on at once
   G* just_preempted = nullptr;  // [m] so that the 61st tick doesn't pick it again at once
   std::uint64_t clock_ns = 0;  // [m] time read on this visit to g0, 0 if none
   M* link = nullptr;       // [s] idle list or free list

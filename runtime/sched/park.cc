@@ -6,6 +6,7 @@
 #include <sched.h>
 
 #include <urge/go.h>
+#include <urge/preempt.h>
 
 #include "runtime/sched/switch.h"
 #include "runtime/sched/timer.h"
@@ -103,11 +104,18 @@ G* CurrentG() {
 void Park(UnlockFunction unlock, void* arg, WaitReason reason) {
   M* m = CurrentM();
   G* gp = m->curg.load(std::memory_order_relaxed);
+  const bool in_syscall = m->p == nullptr;
+  if (URGE_UNLIKELY(in_syscall)) {
+    // Inside urge::blocking(): the wait is the goroutine's own again.
+    ExitSyscall();
+    m = CurrentM();
+  }
   gp->wait_reason.store(reason, std::memory_order_relaxed);
   gp->wait_since_ns.store(0, std::memory_order_relaxed);
   m->p->stats.Add(trace::Counter::kParks);
   ParkArgs park{gp, unlock, arg};
   SwitchOff(m, gp, AfterPark, &park);
+  if (URGE_UNLIKELY(in_syscall)) EnterSyscall();
 }
 
 void ParkUnlock(base::RuntimeMutex& lock, WaitReason reason) {
@@ -253,7 +261,7 @@ namespace urge {
 
 void yield() {
   M* m = CurrentM();
-  if (m == nullptr || m->curg.load(std::memory_order_relaxed) == nullptr) {
+  if (m == nullptr || m->p == nullptr || m->curg.load(std::memory_order_relaxed) == nullptr) {
     ::sched_yield();
     return;
   }

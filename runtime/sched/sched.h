@@ -33,6 +33,8 @@ struct Settings {
   bool randomize = false;     // URGE_DEBUG=randomize=1: shuffle scheduling, to find races in users
   std::uint64_t seed = 0;     // URGE_DEBUG=seed=N
   int ancestors = 0;          // URGE_DEBUG=tracebackancestors=N
+  std::uint64_t schedtrace_ns = 0;  // URGE_DEBUG=schedtrace=MS
+  bool scheddetail = false;   // URGE_DEBUG=scheddetail=1
 };
 
 // Set by higher layers before the first M starts; constant afterwards. This is how preempt/ and
@@ -40,8 +42,6 @@ struct Settings {
 struct Hooks {
   void (*thread_started)(M*) = nullptr;   // on the new thread, signals blocked
   void (*thread_exiting)(M*) = nullptr;   // on the thread, before its TCB can be reused
-  // After a preemption, on g0: may this goroutine be queued, or must it go on at once?
-  bool (*may_requeue)(G*) = nullptr;
   // Asks for the preemption of whoever runs on p. Any thread.
   void (*request_preemption)(P* p, PreemptReason reason) = nullptr;
   // A P is about to run gp for a new slice that ends at the given time, while others wait.
@@ -77,6 +77,8 @@ struct alignas(base::kCacheLine) Scheduler {
   std::atomic<std::uint64_t> keeper_until_ns{base::kNever};  // [a]
   std::atomic<std::uint64_t> goid_source{1};              // [a] next batch
   std::atomic<std::int32_t> blocked_threads{0};  // [a] plain threads that wait inside our API
+  sigset_t base_mask{};                          // [c] signal mask of goroutines
+  int pid = 0;                                   // [c] the process that runs goroutines
   std::atomic<M*> all_ms{nullptr};               // [a] push-only list
   std::atomic<bool> suspect_deadlock{false};     // [a] the last M fell asleep: sysmon shall look
 };
@@ -96,6 +98,8 @@ inline void Transition(G* gp, GStatus from, GStatus to) {
 // --- newproc.cc ---
 // Makes a runnable goroutine's first frame, puts it where it runs next.  Go: newproc1
 void FreeGoroutine(P* p, G* gp);  // Go: gfput
+// Gives deep pages of some free stacks back to the system. Runs on: g0 of an M without work.
+void TrimFreeStacks();
 std::uint64_t CountGoroutines();
 // Calls visit(gp) for every goroutine ever made, dead ones too.
 G* FirstGoroutine();
@@ -141,6 +145,9 @@ P* ReleaseP(M* m);
 void StopM(M* m);
 // Gives the M's P up, since it found no work; returns with a P again and maybe a goroutine.
 G* GoIdle(M* m);
+// One more P has stopped; the last one wakes the stopper.
+void NoteStoppedLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock);
+void StopSyscallPLocked(P* p) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock);
 // Stops for stop-the-world; returns with a P.  Go: gcstopm
 void StopForWorld(M* m);
 // The M waits until somebody hands it its wired goroutine's P.  Go: stoplockedm
@@ -171,8 +178,11 @@ void Unwire(M* m, G* gp, WiredReason reason);
 
 // --- init.cc ---
 void InitScheduler(const Settings& settings, const Hooks& hooks, int procs);
-// World stopped. Go: procresize
-void ResizeProcs(int procs);
+// World stopped. Makes or retires Ps; false, with nothing changed, when there is no memory. `keep` is
+// the caller's P, which the caller must exchange for a surviving one itself. Go: procresize
+bool ResizeProcs(int procs, P* keep);
+// Gives the M the first P for its own, which ResizeProcs has kept only for its sake. World stopped.
+void ExchangeForFirstP(M* m);
 
 // xorshift64*, per M.
 inline std::uint32_t Random(M* m) {

@@ -71,14 +71,6 @@ Choice TakeLocal(M* m, P* p) {
     m->next_g = nullptr;
     return choice;
   }
-  const std::uint32_t attention = p->attention.load(std::memory_order_relaxed);
-  if (URGE_UNLIKELY((attention & kAttendSlice) != 0)) {
-    // The slice that next would inherit is over: it goes to the end of the line.
-    p->attention.fetch_and(~kAttendSlice, std::memory_order_relaxed);
-    if (!p->queue.Empty() && p->queue.RingSize() != 0) {
-      if (G* gp = p->queue.PopNext()) PutLocal(p, gp);
-    }
-  }
   if (G* gp = p->queue.PopNext()) {
     if (!Shuffle(m)) return {gp, true};
     PutLocal(p, gp);
@@ -163,6 +155,18 @@ G* Steal(M* m, P* p) {
   return nullptr;
 }
 
+void RunExpiredTimers(M* m, bool of_all_ps) {
+  if (!of_all_ps) {
+    m->p->timers.RunExpired(m->clock_ns);
+    return;
+  }
+  const int procs = g_sched.procs.load(std::memory_order_relaxed);
+  for (int i = 0; i < procs; ++i) {
+    TimerHeap& timers = g_sched.all_ps[i]->timers;
+    if (timers.earliest_ns() <= m->clock_ns) timers.RunExpired(m->clock_ns);
+  }
+}
+
 // Chooses a goroutine for the M, sleeping until there is one. On return the M has a P.
 Choice FindRunnable(M* m) {
   for (;;) {
@@ -171,13 +175,21 @@ Choice FindRunnable(M* m) {
       continue;
     }
     P* p = m->p;
-    if (p->attention.load(std::memory_order_relaxed) & (kAttendTimer | kAttendStop)) {
-      p->attention.fetch_and(~std::uint32_t{kAttendTimer | kAttendStop}, std::memory_order_relaxed);
+    const std::uint32_t attention = p->attention.load(std::memory_order_relaxed);
+    if (URGE_UNLIKELY(attention != 0)) {
+      p->attention.fetch_and(~attention, std::memory_order_relaxed);
+      if ((attention & kAttendSlice) != 0) {
+        // The slice that next would inherit is over: it goes to the end of the line. Whoever a
+        // timer wakes below comes first all the same.
+        if (G* gp = p->queue.PopNext()) PutLocal(p, gp);
+      }
     }
-    const std::uint64_t earliest = p->timers.earliest_ns();
+    // Somebody's timer is due while every P is busy: this one was chosen to look at them all.
+    const std::uint64_t earliest =
+        (attention & kAttendTimer) != 0 ? EarliestTimerNs() : p->timers.earliest_ns();
     if (earliest != base::kNever) {
-      m->clock_ns = base::NowNs();
-      if (earliest <= m->clock_ns) p->timers.RunExpired(m->clock_ns);
+      if (m->clock_ns == 0) m->clock_ns = base::NowNs();
+      if (earliest <= m->clock_ns) RunExpiredTimers(m, (attention & kAttendTimer) != 0);
     }
     if (m->next_g == nullptr) {
       if (G* gp = TakeGlobalOnTick(m, p)) return {gp, false};
@@ -248,6 +260,16 @@ void Execute(M* m, Choice choice) {
   urge_switch(&m->g0_sp, gp->sp, nullptr, nullptr);
 }
 
+// Resumes a goroutine whose preemption was called off: the same run of the same slice, with its
+// request still pending.
+void GoOn(M* m, G* gp) {
+  gp->m.store(m, std::memory_order_relaxed);
+  m->curg.store(gp, std::memory_order_release);
+  m->clock_ns = 0;
+  LoadThreadState(m, gp);
+  urge_switch(&m->g0_sp, gp->sp, nullptr, nullptr);
+}
+
 }  // namespace
 
 void PutGlobalLocked(G* gp) {
@@ -286,6 +308,10 @@ void PutNext(P* p, G* gp) {
 
 void ScheduleLoop(M* m) {
   for (;;) {
+    if (URGE_UNLIKELY(m->go_on_g != nullptr)) {
+      GoOn(m, std::exchange(m->go_on_g, nullptr));
+      continue;
+    }
     if (URGE_UNLIKELY(m->exiting)) return;
     if (URGE_UNLIKELY(m->lockedg != nullptr)) {
       // Only its wired goroutine may run here.

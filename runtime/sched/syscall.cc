@@ -8,6 +8,7 @@
 
 #include <urge/go.h>
 
+#include "runtime/sched/park.h"
 #include "runtime/sched/switch.h"
 
 namespace urge::sched {
@@ -66,6 +67,18 @@ void EnterSyscall() {
   Bump(p->syscall_tick);
   // release: whoever takes the P sees its queues as we left them.
   p->status.store(PStatus::kSyscall, std::memory_order_release);
+  // Go: entersyscall_gcwait. seq_cst load: our status store, then this; pairs with
+  // stop-the-world's store of stop_requested, then its look at the status.
+  if (URGE_UNLIKELY(g_sched.stop_requested.load(std::memory_order_seq_cst))) {
+    base::RuntimeLock lock(g_sched.lock);
+    if (g_sched.stop_requested.load(std::memory_order_relaxed)) StopSyscallPLocked(p);
+  }
+}
+
+// A P in a system call counts as stopped once its status says so.
+void StopSyscallPLocked(P* p) {
+  PStatus in_syscall = PStatus::kSyscall;
+  if (p->status.compare_exchange_strong(in_syscall, PStatus::kStopped)) NoteStoppedLocked();
 }
 
 bool RetakeFromSyscall(P* p) {

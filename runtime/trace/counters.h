@@ -47,6 +47,7 @@ enum class Counter : std::uint8_t {
   kAckPrologue,
   kAckSignal,
   kAckVoluntary,  // switched off by itself before either
+  kSuperseded,    // a stronger request took the place of one that was pending
   // Why a request was not served at once.
   kDeferRuntime,
   kDeferRuntimeLock,

@@ -67,6 +67,7 @@ constexpr CounterField kCounterFields[] = {
     {Counter::kAckPrologue, &metrics::acks_prologue, "acks_prologue"},
     {Counter::kAckSignal, &metrics::acks_signal, "acks_signal"},
     {Counter::kAckVoluntary, &metrics::acks_voluntary, "acks_voluntary"},
+    {Counter::kSuperseded, &metrics::superseded, "superseded"},
     {Counter::kDeferRuntime, &metrics::deferred_runtime, "deferred_runtime"},
     {Counter::kDeferRuntimeLock, &metrics::deferred_runtime_lock, "deferred_runtime_lock"},
     {Counter::kDeferOpaque, &metrics::deferred_opaque, "deferred_opaque"},

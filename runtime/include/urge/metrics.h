@@ -67,6 +67,7 @@ struct metrics {
   std::uint64_t acks_prologue = 0;
   std::uint64_t acks_signal = 0;
   std::uint64_t acks_voluntary = 0;  // switched off by themselves first
+  std::uint64_t superseded = 0;      // a stronger request took the place of a pending one
   // and why a request was put off (it is repeated until it is answered).
   std::uint64_t deferred_runtime = 0;        // in the runtime's code
   std::uint64_t deferred_runtime_lock = 0;   // holding a lock of the runtime

@@ -1,0 +1,121 @@
+// The composition root: builds the runtime out of its layers, in order, once per process.
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <stdexcept>
+#include <system_error>
+
+#include <urge/preempt.h>
+#include <urge/runtime.h>
+
+#include "absl/synchronization/mutex.h"
+#include "runtime/environment.h"
+#include "runtime/preempt/cfi.h"
+#include "runtime/preempt/map.h"
+#include "runtime/preempt/request.h"
+#include "runtime/preempt/signal.h"
+#include "runtime/preempt/stop_the_world.h"
+#include "runtime/preempt/xstate.h"
+#include "runtime/sched/current.h"
+#include "runtime/sched/start.h"
+#include "runtime/traceback/fatal.h"
+#include "sysmon/sysmon.h"
+
+namespace urge {
+namespace sched {
+
+constinit std::atomic<bool> g_started{false};
+
+}  // namespace sched
+
+namespace {
+
+ABSL_CONST_INIT absl::Mutex g_start_mutex(absl::kConstInit);
+constinit bool g_sysmon_started = false;
+constinit bool g_forked = false;
+
+// In the child of a fork only the forking thread lives: goroutines can't run there. The thread is
+// from now on a plain one, which may exec or exit; starting goroutines is refused.
+void AfterForkInChild() {
+  if (!sched::g_started.load(std::memory_order_relaxed)) return;
+  g_forked = true;
+  sched::g_started.store(false, std::memory_order_relaxed);
+  sched::SetGuardWord(0);
+  urge_current_m = nullptr;
+}
+
+// exit() destroys static objects: no goroutine may run under the destructors. Best effort: what
+// can't be stopped in this time goes on until the process is gone.
+void AtExit() {
+  constexpr std::uint64_t kDeadlineNs = 100'000'000;
+  if (sched::g_started.load(std::memory_order_relaxed)) preempt::StopTheWorld(kDeadlineNs);
+}
+
+void SliceBegins(sched::M* m, sched::G* gp, std::uint64_t end_ns) {
+  preempt::ArmSliceTimer(m, gp, end_ns);
+}
+
+void StartLocked(const options& options) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_start_mutex) {
+  if (g_forked) {
+    throw std::system_error(std::make_error_code(std::errc::operation_not_permitted),
+                            "urge: goroutines can't be used in a forked child");
+  }
+  const StartPlan plan = PlanStart(options);
+  if (!base::RegisterMembarrier()) {
+    throw std::system_error(errno, std::generic_category(),
+                            "urge: membarrier(2) is needed (Linux 4.14)");
+  }
+  preempt::InitXState();
+  preempt::PreemptionMap::Rebuild();
+  if (plan.print_preemption_map) preempt::PreemptionMap::Print(STDERR_FILENO);
+  sched::g_sched.pid = getpid();
+  pthread_sigmask(SIG_SETMASK, nullptr, &sched::g_sched.base_mask);
+  sigdelset(&sched::g_sched.base_mask, plan.settings.preempt_signal);
+  sched::Hooks hooks;
+  hooks.thread_started = preempt::PrepareThread;
+  hooks.thread_exiting = preempt::ForgetThread;
+  hooks.request_preemption = preempt::RequestPreemption;
+  hooks.slice_begins = plan.settings.async_preempt ? SliceBegins : nullptr;
+  hooks.wake_sysmon = sysmon::Wake;
+  sched::InitScheduler(plan.settings, hooks, plan.procs);
+  preempt::InstallSignalHandler();
+  if (!g_sysmon_started) {
+    traceback::Install();
+    sysmon::Start();
+    g_sysmon_started = true;
+    std::atexit(AtExit);
+    pthread_atfork(nullptr, nullptr, AfterForkInChild);
+  }
+  // release: pairs with EnsureStarted's acquire.
+  sched::g_started.store(true, std::memory_order_release);
+}
+
+}  // namespace
+
+void start(const options& options) {
+  absl::MutexLock lock(&g_start_mutex);
+  if (sched::g_started.load(std::memory_order_relaxed)) {
+    throw std::logic_error("urge::start: the runtime is already running");
+  }
+  StartLocked(options);
+}
+
+void sched::StartWithDefaults() {
+  absl::MutexLock lock(&g_start_mutex);
+  if (!sched::g_started.load(std::memory_order_relaxed)) StartLocked(options{});
+}
+
+bool allow_preemption(std::string_view module) {
+  const bool loaded = preempt::PreemptionMap::AllowModule(module);
+  preempt::InvalidateCfiCache();
+  return loaded;
+}
+
+bool deny_preemption(std::string_view symbol_pattern) {
+  return preempt::PreemptionMap::DenySymbols(symbol_pattern);
+}
+
+}  // namespace urge

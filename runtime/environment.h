@@ -1,0 +1,26 @@
+// The URGE_ variables: what a user can set without touching the program.
+
+#ifndef URGE_RUNTIME_ENVIRONMENT_H_
+#define URGE_RUNTIME_ENVIRONMENT_H_
+
+#include <urge/runtime.h>
+
+#include "runtime/sched/sched.h"
+
+namespace urge {
+
+struct StartPlan {
+  sched::Settings settings;
+  int procs = 1;
+  bool print_preemption_map = false;  // URGE_DEBUG=preemptmap=1
+};
+
+// Merges the program's options with URGE_MAXPROCS, URGE_SLICE, URGE_SIGNAL and URGE_DEBUG. A value
+// in `options` that isn't its default wins over the environment; switches in URGE_DEBUG only turn
+// things off or on for debugging and win over both.
+// Errors: std::invalid_argument that names the option or variable, its value and what is allowed.
+StartPlan PlanStart(const options& options);
+
+}  // namespace urge
+
+#endif  // URGE_RUNTIME_ENVIRONMENT_H_

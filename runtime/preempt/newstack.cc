@@ -1,0 +1,101 @@
+// The prologue hook's C++ half: what __morestack calls, and what inline checkpoints call.
+//
+//  1. Not a goroutine's own stack (a plain thread, g0, a handler on the alternate stack, a foreign
+//     coroutine, a vfork child that shares the word): nothing is done, the function goes on.
+//  2. A request is pending: the goroutine is switched off, or the true guard put back where that
+//     isn't allowed.
+//  3. No request: the mark was meant for another goroutine (see request.h); the true guard is put
+//     back.
+//  4. The stack is really short of room: the goroutine has run away; report and end. This is where
+//     growth by segments fits in: by returning the top of a new segment, which __morestack then
+//     runs the function on, and urge_oldstack to leave it again.
+//
+// Source: Go's newstack.
+
+#include <unistd.h>
+
+#include <urge/preempt.h>
+
+#include "asm/morestack.h"
+#include "runtime/preempt/overflow.h"
+#include "runtime/preempt/request.h"
+#include "runtime/sched/park.h"
+#include "runtime/sched/switch.h"
+
+namespace urge::preempt {
+
+constinit StackOverflowHook g_stack_overflow_hook = nullptr;
+
+namespace {
+
+// The M if the caller runs on its current goroutine's own stack, in the process that started it.
+sched::M* OwnM(std::uintptr_t sp) {
+  sched::M* m = sched::CurrentM();
+  if (m == nullptr) return nullptr;
+  const sched::G* gp = m->curg.load(std::memory_order_relaxed);
+  if (gp == nullptr || !gp->stack.Contains(sp)) return nullptr;
+  return getpid() == sched::g_sched.pid ? m : nullptr;
+}
+
+void Answer(sched::M* m) {
+  sched::G* gp = m->curg.load(std::memory_order_relaxed);
+  if (gp->preempt.load(std::memory_order_acquire)) {
+    StopAtPrologue(m, gp);
+  } else {
+    gp->guard.store(gp->true_guard, std::memory_order_relaxed);
+    sched::SetGuardWord(gp->true_guard);
+  }
+}
+
+[[noreturn]] void Overflow(sched::G* gp) {
+  if (g_stack_overflow_hook != nullptr) g_stack_overflow_hook(gp, gp->stack.size());
+  base::Fatal("stack overflow");
+}
+
+}  // namespace
+}  // namespace urge::preempt
+
+using namespace urge;
+
+extern "C" void* urge_newstack(urge_morestack_args* args) {
+  sched::M* m = preempt::OwnM(args->sp_at_entry);
+  if (m == nullptr) return nullptr;
+  sched::G* gp = m->curg.load(std::memory_order_relaxed);
+  preempt::Answer(m);
+  if (args->sp_at_entry < gp->true_guard || args->sp_at_entry - gp->true_guard < args->frame_size) {
+    preempt::Overflow(gp);
+  }
+  return nullptr;
+}
+
+extern "C" void urge_oldstack() {}
+
+extern "C" void* urge_stackspace(std::size_t size, std::uint64_t sp) {
+  sched::M* m = preempt::OwnM(sp);
+  if (m == nullptr) return nullptr;
+  sched::G* gp = m->curg.load(std::memory_order_relaxed);
+  // The block itself is in the red: what it needs must leave uninstrumented callees half a reserve.
+  const std::uintptr_t floor = gp->stack.lo + (gp->true_guard - gp->stack.lo) / 2;
+  if (sp < floor || sp - floor < size) preempt::Overflow(gp);
+  return nullptr;
+}
+
+namespace urge::detail {
+
+void checkpoint_slow() noexcept {
+  sched::M* m = preempt::OwnM(reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)));
+  if (m != nullptr) preempt::Answer(m);
+}
+
+void no_preempt_enter() noexcept {
+  if (sched::G* gp = sched::CurrentG()) ++gp->no_preempt;
+}
+
+void no_preempt_leave() noexcept {
+  sched::G* gp = sched::CurrentG();
+  if (gp == nullptr || gp->no_preempt == 0) return;
+  // A request that came meanwhile is served now.
+  if (--gp->no_preempt == 0 && gp->preempt.load(std::memory_order_relaxed)) checkpoint_slow();
+}
+
+}  // namespace urge::detail

@@ -1,0 +1,196 @@
+#include "runtime/preempt/request.h"
+
+#include "runtime/preempt/foreign_frames.h"
+#include "runtime/preempt/map.h"
+#include "runtime/preempt/signal.h"
+#include "runtime/sched/switch.h"
+
+namespace urge::preempt {
+
+using sched::G;
+using sched::M;
+using sched::P;
+using sched::PreemptReason;
+using trace::Counter;
+
+namespace {
+
+Counter RequestCounter(PreemptReason reason) {
+  switch (reason) {
+    case PreemptReason::kWakeup:
+      return Counter::kRequestsWakeup;
+    case PreemptReason::kStop:
+      return Counter::kRequestsStop;
+    default:
+      return Counter::kRequestsSlice;
+  }
+}
+
+std::uint32_t AttentionFor(PreemptReason reason) {
+  switch (reason) {
+    case PreemptReason::kWakeup:
+      return sched::kAttendTimer;
+    case PreemptReason::kStop:
+      return sched::kAttendStop;
+    default:
+      return sched::kAttendSlice;
+  }
+}
+
+// Poisons the guard, if gp still runs on m.
+void Mark(M* m, G* gp) ABSL_EXCLUSIVE_LOCKS_REQUIRED(m->mark_lock) {
+  gp->guard.store(sched::kStackPreempt, std::memory_order_relaxed);
+  // seq_cst: orders the mark before the look at curg. The M stores curg before it stores the new
+  // goroutine's guard in this word, so if it has moved on, ours may be overwritten (and be made
+  // again) or hit the wrong goroutine (and be found unfounded by newstack).
+  m->guard_word->store(sched::kStackPreempt, std::memory_order_seq_cst);
+  trace::AddShared(Counter::kMarks);
+}
+
+// Gives the prologues a moment. True if the goroutine has answered.
+bool AnswersMark(M* m, G* gp) {
+  const std::uint64_t until = base::NowNs() + base::kMarkGraceNs;
+  do {
+    for (int i = 0; i < 8; ++i) {
+      if (!gp->preempt.load(std::memory_order_acquire) ||
+          m->curg.load(std::memory_order_relaxed) != gp) {
+        return true;
+      }
+      base::CpuRelax();
+    }
+  } while (base::NowNs() < until);
+  return false;
+}
+
+// Which frames are below a goroutine that was switched off by urge_switch.
+ForeignFrames Inspect(const G* gp) {
+  const auto* frame = static_cast<const urge_context_frame*>(gp->sp);
+  WalkStart start{};
+  start.rip = frame->pc;
+  start.rsp = reinterpret_cast<std::uintptr_t>(gp->sp) + sizeof(urge_context_frame);
+  start.rbp = frame->rbp;
+  start.rbx = frame->rbx;
+  start.r12 = frame->r12;
+  start.r13 = frame->r13;
+  start.r14 = frame->r14;
+  start.r15 = frame->r15;
+  const StackRange stack[] = {{gp->stack.lo, gp->stack.hi}};
+  return FindForeignFrames(start, stack, /*is_return_address=*/true);
+}
+
+void AfterStopAtPrologue(void* arg) {
+  SettlePreempted(sched::CurrentM(), static_cast<G*>(arg), /*by_signal=*/false);
+}
+
+}  // namespace
+
+bool NoteRequest(P* p, G* gp, PreemptReason reason, std::uint64_t now_ns) {
+  p->attention.fetch_or(AttentionFor(reason), std::memory_order_relaxed);
+  const bool pending = gp->preempt.load(std::memory_order_relaxed);
+  if (pending && gp->preempt_reason.load(std::memory_order_relaxed) >= reason) return false;
+  trace::AddShared(RequestCounter(reason));
+  gp->preempt_reason.store(reason, std::memory_order_relaxed);
+  if (!pending) {
+    gp->mark_ns.store(now_ns, std::memory_order_relaxed);
+    // release: whoever sees the request sees its reason and time.
+    gp->preempt.store(true, std::memory_order_release);
+  } else {
+    trace::AddShared(Counter::kSuperseded);
+  }
+  return true;
+}
+
+void RequestPreemption(P* p, PreemptReason reason) {
+  M* m = p->m.load(std::memory_order_acquire);
+  if (m == nullptr) return;
+  G* gp = m->curg.load(std::memory_order_acquire);
+  if (gp == nullptr) {
+    p->attention.fetch_or(AttentionFor(reason), std::memory_order_relaxed);
+    return;
+  }
+  const std::uint64_t now = base::NowNs();
+  NoteRequest(p, gp, reason, now);
+  const sched::Settings& settings = sched::g_sched.settings;
+  const bool on_own_thread = m == sched::CurrentM();
+  {
+    base::RuntimeLock lock(m->mark_lock);
+    if (m->gone) return;
+    if (settings.cooperative_preempt) Mark(m, gp);
+  }
+  // On the goroutine's own thread the caller is about to look at the request itself.
+  if (on_own_thread || !settings.async_preempt) return;
+  if (settings.cooperative_preempt && !gp->wants_signal.load(std::memory_order_relaxed) &&
+      AnswersMark(m, gp)) {
+    return;
+  }
+  if (m->curg.load(std::memory_order_relaxed) == gp &&
+      gp->preempt.load(std::memory_order_relaxed)) {
+    SendPreemptSignal(m);
+  }
+}
+
+void SettlePreempted(M* m, G* gp, bool by_signal) {
+  P* p = m->p;
+  const std::uint64_t now = base::NowNs();
+  const PreemptReason reason = gp->preempt_reason.load(std::memory_order_relaxed);
+  const ForeignFrames foreign = Inspect(gp);
+  if (foreign.verdict != ForeignVerdict::kClear) {
+    p->stats.Add(Counter::kDeferCallback);
+    gp->guard.store(gp->true_guard, std::memory_order_relaxed);
+    gp->async_preempted = false;
+    m->go_on_g = gp;
+    return;
+  }
+  // kNone: a request that was withdrawn in between; treat it as a yield.
+  const std::uint64_t asked = gp->mark_ns.load(std::memory_order_relaxed);
+  p->stats.Add(by_signal ? Counter::kAckSignal : Counter::kAckPrologue);
+  if (now > asked) {
+    p->stats.Record(by_signal ? trace::Latency::kAckSignal : trace::Latency::kAckPrologue,
+                    now - asked);
+  }
+  gp->wants_signal.store(by_signal, std::memory_order_relaxed);
+  sched::ClearRequest(gp);
+  m->clock_ns = now;
+
+  const bool dated = p->slice_tick.load(std::memory_order_relaxed) ==
+                     p->tick.load(std::memory_order_relaxed);
+  const std::uint64_t start = p->slice_start_ns.load(std::memory_order_relaxed);
+  const std::uint64_t used = dated && now > start ? now - start : 1;
+  sched::Transition(gp, sched::GStatus::kRunning, sched::GStatus::kRunnable);
+  if (reason == PreemptReason::kSlice || reason == PreemptReason::kNone ||
+      used >= sched::g_sched.settings.slice_ns) {
+    if (dated) p->stats.Record(trace::Latency::kSliceLength, used);
+    m->just_preempted = gp;
+    sched::PutGlobal(gp);
+    sched::WakePIfIdle();
+    return;
+  }
+  // Taken for somebody who woke, or for stop-the-world: it keeps the rest of its slice and its
+  // place at the head of this P's queue.
+  gp->slice_used_ns = used;
+  gp->taken_at_ns = now;
+  if (G* displaced = p->queue.ReplaceVictim(gp)) sched::PutLocal(p, displaced);
+}
+
+void StopAtPrologue(M* m, G* gp) {
+  P* p = m->p;
+  Counter defer = Counter::kCount;
+  if (p == nullptr || gp->status.load(std::memory_order_relaxed) != sched::GStatus::kRunning) {
+    defer = Counter::kDeferNotWanted;
+  } else if (gp->no_preempt != 0) {
+    defer = Counter::kDeferNoPreempt;
+  } else if (!HasBaseMask(m)) {
+    // A user's handler without SA_ONSTACK runs on the goroutine's stack.
+    defer = Counter::kDeferSignalMask;
+  }
+  if (defer != Counter::kCount) {
+    if (p != nullptr) p->stats.Add(defer);
+    gp->guard.store(gp->true_guard, std::memory_order_relaxed);
+    sched::SetGuardWord(gp->true_guard);
+    return;
+  }
+  gp->async_preempted = true;  // dated when it goes on, as after a signal
+  sched::SwitchToG0(m, gp, AfterStopAtPrologue, gp);
+}
+
+}  // namespace urge::preempt

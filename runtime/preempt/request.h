@@ -1,0 +1,57 @@
+// Asking a goroutine to stop, and how it answers.
+//
+// Kinds of safe point
+//   1. Voluntary: any switch. The request is then moot and counted as kAckVoluntary.
+//   2. Prologue: the request poisons the guard that function prologues built with -fsplit-stack
+//      compare RSP with; __morestack calls urge_newstack (newstack.cc). Answers in well under a
+//      microsecond where there are calls.
+//   3. Asynchronous: a signal, whose handler injects a call of urge_async_preempt at the
+//      interrupted instruction (signal.cc), if that is safe.
+//
+// A request, step by step
+//   1. The P's attention word says what its owner must look at when it next switches.
+//   2. G::preempt and the reason are set, then G::guard and the M's guard word are poisoned.
+//   3. If the goroutine answered by prologue last time (or never yet), it has kMarkGraceNs to do so
+//      again; then, or at once if it answers signals only, the signal follows.
+//   4. Whoever asked (sysmon, stop-the-world) asks again, with back-off, until the P switches.
+//
+// Invariants
+//  - At most one signal is on its way to an M: sent only on signal_pending 0 -> 1, which the
+//    handler undoes first thing.
+//  - A mark can be lost (a switch of the M writes the same word without a lock) but never sticks to
+//    the wrong goroutine: newstack puts the true guard back where G::preempt is false.
+//  - An M is marked or signalled only under its mark_lock and while it isn't gone.
+//
+// Rejected: signals only (2.5 us and unsafe places, where a mark costs 0.26 us); marks only (loops
+// without calls never answer); poisoning G::guard alone (the prologue compares with the thread's
+// word).
+//
+// Source: Go's preempt.go, preemptone, retake, signalM.
+
+#ifndef URGE_RUNTIME_PREEMPT_REQUEST_H_
+#define URGE_RUNTIME_PREEMPT_REQUEST_H_
+
+#include <cstdint>
+
+#include "runtime/sched/sched.h"
+
+namespace urge::preempt {
+
+// Asks whoever runs on p to stop. Runs on: anything but a handler; not the P's own M except for
+// kWakeup, where the caller ends in sched::MaybeYield().
+void RequestPreemption(sched::P* p, sched::PreemptReason reason);
+
+// Called on g0 with a goroutine that has just been switched off inside a preemption: checks its
+// frames, acknowledges the request and queues it, or has it go on. `by_signal`: how it was reached.
+void SettlePreempted(sched::M* m, sched::G* gp, bool by_signal);
+
+// Records a request on gp; false if it already has one as strong.
+bool NoteRequest(sched::P* p, sched::G* gp, sched::PreemptReason reason, std::uint64_t now_ns);
+
+// Switches the running goroutine off at a prologue or checkpoint, if that is allowed; otherwise
+// puts the true guard back and leaves the request pending. Runs on: G.
+void StopAtPrologue(sched::M* m, sched::G* gp);
+
+}  // namespace urge::preempt
+
+#endif  // URGE_RUNTIME_PREEMPT_REQUEST_H_

@@ -1,0 +1,242 @@
+#include "runtime/preempt/signal.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/ucontext.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+
+#include "runtime/preempt/map.h"
+#include "runtime/preempt/request.h"
+#include "runtime/preempt/xstate.h"
+#include "runtime/sched/current.h"
+
+namespace urge::preempt {
+
+using sched::G;
+using sched::M;
+using sched::P;
+using trace::Counter;
+
+namespace {
+
+// What urge_async_preempt_park and the switch need on the goroutine's stack above the frame.
+constexpr std::size_t kParkStackBytes = 2048;
+// Room for our handler, a signal frame with AMX state, and a user's handler that asks for the
+// alternate stack.
+constexpr std::size_t kSignalStackBytes = 64 * 1024;
+
+constinit struct sigaction g_previous {};
+constinit std::atomic<bool> g_unknown_text{false};
+// The address of this is the value of every signal we send.
+constinit char g_token = 0;
+
+std::uint64_t MaskWord(const sigset_t& set) {
+  // The kernel's signal set is the first 64 bits.
+  std::uint64_t word;
+  std::memcpy(&word, &set, sizeof(word));
+  return word;
+}
+
+void CallPrevious(int signal, siginfo_t* info, void* context) {
+  if ((g_previous.sa_flags & SA_SIGINFO) != 0) {
+    if (g_previous.sa_sigaction != nullptr) g_previous.sa_sigaction(signal, info, context);
+  } else if (g_previous.sa_handler != SIG_DFL && g_previous.sa_handler != SIG_IGN) {
+    g_previous.sa_handler(signal);
+  } else if (g_previous.sa_handler == SIG_DFL && signal != SIGURG && signal != SIGCHLD &&
+             signal != SIGWINCH && signal != SIGCONT) {
+    // The chosen signal's default action is to end the process: a stranger's must do so.
+    ::signal(signal, SIG_DFL);
+    raise(signal);
+  }
+}
+
+// The verdict on an interrupted context: kCount if injection is safe, else why not.
+Counter Decide(const M* m, const G* gp, const ucontext_t& context) {
+  if (gp == nullptr || m->p == nullptr ||
+      gp->status.load(std::memory_order_relaxed) != sched::GStatus::kRunning ||
+      !gp->preempt.load(std::memory_order_acquire)) {
+    return Counter::kDeferNotWanted;
+  }
+  if (gp->no_preempt != 0) return Counter::kDeferNoPreempt;
+  const auto sp = static_cast<std::uintptr_t>(context.uc_mcontext.gregs[REG_RSP]);
+  if (!gp->stack.Contains(sp)) return Counter::kDeferForeignStack;
+  if (sp - gp->stack.lo < AsyncPreemptStackBytes(context) + kParkStackBytes) {
+    return Counter::kDeferNoRoom;
+  }
+  if (MaskWord(context.uc_sigmask) != MaskWord(m->base_mask)) return Counter::kDeferSignalMask;
+  const auto pc = static_cast<std::uintptr_t>(context.uc_mcontext.gregs[REG_RIP]);
+  switch (PreemptionMap::Classify(pc)) {
+    case TextKind::kPreemptible:
+      return Counter::kCount;
+    case TextKind::kRuntime:
+      return Counter::kDeferRuntime;
+    case TextKind::kDenied:
+      return Counter::kDeferDenied;
+    case TextKind::kUnknown:
+      g_unknown_text.store(true, std::memory_order_relaxed);
+      return Counter::kDeferOpaque;
+    case TextKind::kOpaque:
+      break;
+  }
+  return Counter::kDeferOpaque;
+}
+
+void Inject(ucontext_t& context) {
+  greg_t* regs = context.uc_mcontext.gregs;
+  auto sp = static_cast<std::uintptr_t>(regs[REG_RSP]);
+  sp -= URGE_RED_ZONE_BYTES + sizeof(std::uint64_t);
+  *reinterpret_cast<std::uint64_t*>(sp) = static_cast<std::uint64_t>(regs[REG_RIP]);
+  regs[REG_RSP] = static_cast<greg_t>(sp);
+  regs[REG_RIP] = reinterpret_cast<greg_t>(&urge_async_preempt);
+}
+
+// The slice timer of this thread: makes the request that sysmon would have made, if the slice is
+// over and somebody waits.
+void RequestAtSliceEnd(M* m, G* gp) {
+  P* p = m->p;
+  if (gp == nullptr || p == nullptr ||
+      gp->status.load(std::memory_order_relaxed) != sched::GStatus::kRunning) {
+    return;
+  }
+  if (p->slice_tick.load(std::memory_order_relaxed) != p->tick.load(std::memory_order_relaxed)) {
+    return;  // another slice has begun since
+  }
+  const std::uint64_t now = base::NowNs();
+  if (now < p->slice_start_ns.load(std::memory_order_relaxed) + sched::g_sched.settings.slice_ns) {
+    return;
+  }
+  const bool waiters =
+      !p->queue.Empty() || sched::g_sched.global_size.load(std::memory_order_relaxed) != 0;
+  if (waiters) NoteRequest(p, gp, sched::PreemptReason::kSlice, now);
+}
+
+void OnSignal(int signal, siginfo_t* info, void* raw_context) {
+  const int saved_errno = errno;
+  M* m = sched::CurrentM();
+  const bool ours = info->si_value.sival_ptr == &g_token &&
+                    (info->si_code == SI_QUEUE || info->si_code == SI_TIMER);
+  if (!ours) {
+    CallPrevious(signal, info, raw_context);
+    errno = saved_errno;
+    return;
+  }
+  if (m != nullptr) {
+    ucontext_t& context = *static_cast<ucontext_t*>(raw_context);
+    G* gp = m->curg.load(std::memory_order_relaxed);
+    // Whichever it was: ordinary signals of one number merge while they are pending, so the timer's
+    // may stand for one that was sent as well.
+    // release: whoever sends the next one sees this handler's view of the request as done.
+    m->signal_pending.store(0, std::memory_order_release);
+    if (info->si_code == SI_TIMER) {
+      trace::AddShared(Counter::kTimerSignals);
+      RequestAtSliceEnd(m, gp);
+    }
+    m->handled_signals.fetch_add(1, std::memory_order_relaxed);
+    const Counter verdict = Decide(m, gp, context);
+    if (verdict == Counter::kCount) {
+      Inject(context);
+    } else if (m->p != nullptr) {
+      m->p->stats.Add(verdict);
+    } else {
+      trace::AddShared(verdict);
+    }
+  }
+  errno = saved_errno;
+}
+
+}  // namespace
+
+void InstallSignalHandler() {
+  struct sigaction action {};
+  action.sa_sigaction = OnSignal;
+  // SA_RESTART: interrupted system calls go on. The full mask: no other handler of this thread
+  // may run between the decision and rt_sigreturn.
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
+  sigfillset(&action.sa_mask);
+  if (sigaction(sched::g_sched.settings.preempt_signal, &action, &g_previous) != 0) {
+    throw std::system_error(errno, std::generic_category(),
+                            "urge: can't install the preemption signal's handler");
+  }
+}
+
+void PrepareThread(M* m) {
+  void* stack = mmap(nullptr, kSignalStackBytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  if (stack == MAP_FAILED) base::FatalErrno("no memory for a signal stack", errno);
+  // Touched now: on Linux 5.2 an unfaulted signal stack corrupted vector registers.
+  for (std::size_t i = 0; i < kSignalStackBytes; i += base::kPageBytes) {
+    static_cast<volatile char*>(stack)[i] = 0;
+  }
+  m->signal_stack = stack;
+  stack_t ss{};
+  ss.ss_sp = stack;
+  ss.ss_size = kSignalStackBytes;
+  if (sigaltstack(&ss, nullptr) != 0) base::FatalErrno("can't set a signal stack", errno);
+
+  if (!sched::g_sched.settings.async_preempt) return;
+  sigevent event{};
+  event.sigev_notify = SIGEV_THREAD_ID;
+  event.sigev_signo = sched::g_sched.settings.preempt_signal;
+  event.sigev_value.sival_ptr = &g_token;
+  event._sigev_un._tid = m->tid;
+  // Without a timer sysmon does it all.
+  m->has_slice_timer = timer_create(CLOCK_MONOTONIC, &event, &m->slice_timer) == 0;
+}
+
+void ForgetThread(M* m) {
+  if (m->has_slice_timer) timer_delete(m->slice_timer);
+  m->has_slice_timer = false;
+  stack_t ss{};
+  ss.ss_flags = SS_DISABLE;
+  sigaltstack(&ss, nullptr);
+  munmap(m->signal_stack, kSignalStackBytes);
+  m->signal_stack = nullptr;
+  m->signal_pending.store(0, std::memory_order_relaxed);
+}
+
+void SendPreemptSignal(M* m) {
+  base::RuntimeLock lock(m->mark_lock);
+  if (m->gone) return;
+  std::uint32_t none = 0;
+  // acquire: pairs with the handler's release.
+  if (!m->signal_pending.compare_exchange_strong(none, 1, std::memory_order_acquire)) return;
+  siginfo_t info{};
+  info.si_signo = sched::g_sched.settings.preempt_signal;
+  info.si_code = SI_QUEUE;
+  info.si_pid = getpid();
+  info.si_uid = getuid();
+  info.si_value.sival_ptr = &g_token;
+  if (syscall(SYS_rt_tgsigqueueinfo, info.si_pid, m->tid, info.si_signo, &info) != 0) {
+    // EAGAIN: the queue of pending signals is full; whoever asked asks again.
+    m->signal_pending.store(0, std::memory_order_relaxed);
+    return;
+  }
+  trace::AddShared(Counter::kSignalsSent);
+}
+
+bool HasBaseMask(const M* m) {
+  sigset_t mask;
+  sigemptyset(&mask);
+  pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+  return MaskWord(mask) == MaskWord(m->base_mask);
+}
+
+bool TakeUnknownTextSeen() {
+  return g_unknown_text.load(std::memory_order_relaxed) &&
+         g_unknown_text.exchange(false, std::memory_order_relaxed);
+}
+
+void ArmSliceTimer(M* m, G*, std::uint64_t end_ns) {
+  if (!m->has_slice_timer) return;
+  const itimerspec spec{{0, 0},
+                        {static_cast<time_t>(end_ns / 1'000'000'000u),
+                         static_cast<long>(end_ns % 1'000'000'000u)}};
+  timer_settime(m->slice_timer, TIMER_ABSTIME, &spec, nullptr);
+}
+
+}  // namespace urge::preempt

@@ -1,0 +1,74 @@
+// Setting up and resizing the scheduler. Source: Go's schedinit, procresize.
+
+#include <new>
+
+#include "runtime/sched/switch.h"
+
+namespace urge::sched {
+namespace {
+
+P* NewP(int id) {
+  P* p = new (std::nothrow) P;
+  if (p == nullptr) return nullptr;
+  p->id = id;
+  p->status.store(PStatus::kDead, std::memory_order_relaxed);
+  trace::RegisterStats(&p->stats);
+  return p;
+}
+
+// Empties a P that is going away. World stopped.
+void Evacuate(P* p) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock) {
+  // The order of service is kept: next, victim, ring.
+  if (G* gp = p->queue.PopNext()) PutGlobalLocked(gp);
+  if (G* gp = p->queue.PopVictim()) PutGlobalLocked(gp);
+  while (G* gp = p->queue.Pop()) PutGlobalLocked(gp);
+  p->status.store(PStatus::kDead, std::memory_order_release);
+}
+
+}  // namespace
+
+void InitScheduler(const Settings& settings, const Hooks& hooks, int procs) {
+  g_sched.settings = settings;
+  g_sched.hooks = hooks;
+  SetStandardStackBytes(settings.stack_bytes);
+  if (!ResizeProcs(procs, nullptr)) throw std::bad_alloc();
+  base::RuntimeLock lock(g_sched.lock);
+  for (int i = procs - 1; i >= 0; --i) PutIdlePLocked(g_sched.all_ps[i]);
+}
+
+bool ResizeProcs(int procs, P* keep) {
+  for (int i = 0; i < procs; ++i) {
+    if (g_sched.all_ps[i] == nullptr && (g_sched.all_ps[i] = NewP(i)) == nullptr) return false;
+  }
+  const int before = g_sched.procs.load(std::memory_order_relaxed);
+  for (int i = procs; i < before; ++i) {
+    P* p = g_sched.all_ps[i];
+    if (p == keep) continue;
+    {
+      base::RuntimeLock lock(g_sched.lock);
+      Evacuate(p);
+    }
+    p->timers.MoveAllTo(g_sched.all_ps[0]->timers);
+  }
+  g_sched.procs.store(procs, std::memory_order_release);
+  for (int i = 0; i < procs; ++i) {
+    P* p = g_sched.all_ps[i];
+    p->solo = procs == 1;
+    if (i >= before) p->status.store(PStatus::kStopped, std::memory_order_relaxed);
+  }
+  return true;
+}
+
+void ExchangeForFirstP(M* m) {
+  P* old = ReleaseP(m);
+  P* first = g_sched.all_ps[0];
+  AcquireP(m, first);
+  first->status.store(PStatus::kStopped, std::memory_order_relaxed);
+  {
+    base::RuntimeLock lock(g_sched.lock);
+    Evacuate(old);
+  }
+  old->timers.MoveAllTo(first->timers);
+}
+
+}  // namespace urge::sched

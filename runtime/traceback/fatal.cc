@@ -1,0 +1,106 @@
+#include "runtime/traceback/fatal.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <exception>
+
+#include "runtime/base/check.h"
+#include "runtime/base/os.h"
+#include "runtime/base/print.h"
+#include "runtime/preempt/overflow.h"
+#include "runtime/sched/current.h"
+#include "runtime/sched/park.h"
+#include "runtime/traceback/crash.h"
+#include "runtime/traceback/traceback.h"
+
+namespace urge::traceback {
+namespace {
+
+using base::RawWriter;
+using sched::G;
+
+std::atomic<int> g_reporting_tid{0};
+std::terminate_handler g_next_terminate = nullptr;  // [c] the one before ours
+
+[[noreturn]] void Abort() {
+  signal(SIGABRT, SIG_DFL);
+  std::abort();
+}
+
+// The last thing before base::Fatal exits.
+void OnFatal(base::FatalScope scope) {
+  const Context context = CaptureContext();
+  if (BeginReport() == Turn::kMine) {
+    PrintFailure(STDERR_FILENO, context,
+                 scope == base::FatalScope::kAll ? Scope::kAll : Scope::kByLevel);
+  }
+  if (GetLevel() == Level::kCrash) Abort();
+}
+
+// Runs on: G, with the frames of the throw still below: nobody catches, so nothing was unwound.
+void OnTerminate() {
+  const Context context = CaptureContext();
+  if (G* gp = sched::CurrentG(); gp != nullptr && BeginReport() == Turn::kMine) {
+    PrintFailure(STDERR_FILENO, context);
+    RawWriter(STDERR_FILENO) << "\n";
+  }
+  if (g_next_terminate != nullptr) g_next_terminate();
+  std::abort();
+}
+
+}  // namespace
+
+Turn BeginReport() {
+  int reporter = 0;
+  const int self = base::Gettid();
+  if (g_reporting_tid.compare_exchange_strong(reporter, self)) {
+    if (G* gp = sched::CurrentG()) ++gp->no_preempt;
+    return Turn::kMine;
+  }
+  if (reporter == self) return Turn::kNested;
+  for (;;) pause();
+}
+
+void Exit() {
+  if (GetLevel() == Level::kCrash) Abort();
+  _exit(base::kFatalExitStatus);
+}
+
+void PrintFailure(int fd, const Context& context, Scope scope) {
+  if (GetLevel() == Level::kNone) return;
+  G* gp = sched::CurrentG();
+  if (sched::CurrentM() != nullptr) {
+    RawWriter out(fd);
+    out << "\n";
+    if (gp != nullptr) {
+      PrintRunning(out, gp, context);
+    } else {
+      PrintRuntimeStack(out, context);
+    }
+  }
+  if (scope == Scope::kAll || GetLevel() >= Level::kAll) PrintAllGoroutines(fd, gp);
+}
+
+void StackOverflow(G*, std::size_t limit_bytes) { StackOverflowAt(limit_bytes, CaptureContext()); }
+
+void StackOverflowAt(std::size_t limit_bytes, const Context& context) {
+  if (BeginReport() == Turn::kMine) {
+    RawWriter(STDERR_FILENO) << "runtime: goroutine stack exceeds " << limit_bytes
+                             << "-byte limit\nfatal error: stack overflow\n";
+    PrintFailure(STDERR_FILENO, context);
+  }
+  Exit();
+}
+
+void Install() {
+  Init();
+  base::SetFatalHook(OnFatal);
+  preempt::g_stack_overflow_hook = StackOverflow;
+  g_next_terminate = std::set_terminate(OnTerminate);
+  InstallCrashHandlers();
+}
+
+}  // namespace urge::traceback

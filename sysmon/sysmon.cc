@@ -1,0 +1,285 @@
+#include "sysmon/sysmon.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <system_error>
+
+#include "runtime/base/os.h"
+#include "runtime/preempt/cfi.h"
+#include "runtime/preempt/map.h"
+#include "runtime/preempt/request.h"
+#include "runtime/preempt/signal.h"
+#include "runtime/sched/sched.h"
+#include "sysmon/deadlock.h"
+
+namespace urge::sysmon {
+namespace {
+
+using sched::g_sched;
+using sched::G;
+using sched::M;
+using sched::P;
+using sched::PreemptReason;
+using sched::PStatus;
+
+constinit std::atomic<std::uint32_t> g_wake{0};  // futex: 1 = look again
+
+// What a round found out about the future.
+struct Plan {
+  std::uint64_t next_ns = base::kNever;  // when something can be due
+  bool watch = false;                    // something is due as soon as somebody queues up
+
+  void At(std::uint64_t ns) { next_ns = std::min(next_ns, ns); }
+};
+
+bool SomebodyWaits(const P* p, std::uint64_t now) {
+  return !p->queue.Empty() || g_sched.global_size.load(std::memory_order_acquire) != 0 ||
+         p->timers.earliest_ns() <= now;
+}
+
+// Asks p's goroutine to stop, and again with growing pauses while the same run goes on.
+void Ask(P* p, PreemptReason reason, std::uint64_t now, Plan& plan) {
+  P::Watch& watch = p->watch;
+  const std::uint32_t run = p->switches.load(std::memory_order_relaxed);
+  if (watch.asked_switch != run) {
+    watch.asked_switch = run;
+    watch.backoff_ns = base::kRetryMinNs;
+  } else if (now < watch.retry_at_ns) {
+    plan.At(watch.retry_at_ns);
+    return;
+  } else {
+    watch.backoff_ns = std::min(watch.backoff_ns * 2, base::kRetryMaxNs);
+  }
+  preempt::RequestPreemption(p, reason);
+  watch.retry_at_ns = now + watch.backoff_ns;
+  plan.At(watch.retry_at_ns);
+}
+
+void Date(P* p, std::uint64_t now) {
+  const std::uint32_t switches = p->switches.load(std::memory_order_relaxed);
+  if (p->run_switch.load(std::memory_order_relaxed) != switches) {
+    p->run_start_ns.store(now, std::memory_order_relaxed);
+    p->run_switch.store(switches, std::memory_order_relaxed);
+  }
+  const std::uint32_t tick = p->tick.load(std::memory_order_relaxed);
+  if (p->slice_tick.load(std::memory_order_relaxed) != tick) {
+    p->slice_start_ns.store(now, std::memory_order_relaxed);
+    p->slice_tick.store(tick, std::memory_order_relaxed);
+  }
+}
+
+void LookAtRunning(P* p, std::uint64_t now, Plan& plan) {
+  const M* m = p->m.load(std::memory_order_acquire);
+  if (m == nullptr || m->curg.load(std::memory_order_relaxed) == nullptr) {
+    // Its M is on g0, about to choose. It will have run something when we look again.
+    plan.At(now + g_sched.settings.slice_ns);
+    return;
+  }
+  P::Watch& watch = p->watch;
+  const std::uint32_t switches = p->switches.load(std::memory_order_relaxed);
+  const bool moved = std::exchange(watch.switches, switches) != switches;
+  Date(p, now);
+  const std::uint64_t end =
+      p->slice_start_ns.load(std::memory_order_relaxed) + g_sched.settings.slice_ns;
+  if (now < end) {
+    plan.At(end);
+    return;
+  }
+  if (SomebodyWaits(p, now)) {
+    if (g_sched.settings.cooperative_preempt || g_sched.settings.async_preempt) {
+      Ask(p, PreemptReason::kSlice, now, plan);
+    } else {
+      plan.At(now + g_sched.settings.slice_ns);
+    }
+  } else if (moved) {
+    // Goroutines that hand the processor to each other within one slice, with nobody else
+    // waiting at this moment: a new slice begins.
+    p->slice_start_ns.store(now, std::memory_order_relaxed);
+    plan.At(now + g_sched.settings.slice_ns);
+  } else {
+    plan.watch = true;
+  }
+}
+
+// Go: retake's part for system calls.
+void LookAtSyscall(P* p, std::uint64_t now, Plan& plan) {
+  P::Watch& watch = p->watch;
+  const std::uint32_t tick = p->syscall_tick.load(std::memory_order_relaxed);
+  if (watch.syscall_tick != tick) {
+    watch.syscall_tick = tick;
+    watch.syscall_since_ns = now;
+  }
+  if (!SomebodyWaits(p, now)) {
+    plan.watch = true;
+    return;
+  }
+  const std::uint64_t due = watch.syscall_since_ns + base::kSyscallRetakeNs;
+  if (now < due) {
+    plan.At(due);
+  } else if (sched::RetakeFromSyscall(p)) {
+    trace::AddShared(trace::Counter::kSyscallRetakes);
+    sched::HandOffP(p);
+  }
+}
+
+// A timer is due and no M is free to run it: the goroutine that has run longest gives way.
+void PreemptForTimer(std::uint64_t now, Plan& plan) {
+  if (!g_sched.settings.wakeup_preempt) return;  // served at the end of a slice
+  P* longest = nullptr;
+  std::uint64_t longest_ns = 0;
+  const int procs = g_sched.procs.load(std::memory_order_relaxed);
+  for (int i = 0; i < procs; ++i) {
+    P* p = g_sched.all_ps[i];
+    if (p->status.load(std::memory_order_acquire) != PStatus::kRunning) continue;
+    p->attention.fetch_or(sched::kAttendTimer, std::memory_order_relaxed);
+    if (p->watch.asked_switch == p->switches.load(std::memory_order_relaxed)) {
+      Ask(p, PreemptReason::kWakeup, now, plan);
+      return;
+    }
+    const std::uint64_t start = p->run_start_ns.load(std::memory_order_relaxed);
+    const std::uint64_t from = std::max(start + base::kWakeupGranularityNs,
+                                        p->wakeup_allowed_ns.load(std::memory_order_relaxed));
+    if (now < from) {
+      plan.At(from);
+    } else if (now - start >= longest_ns) {
+      longest = p;
+      longest_ns = now - start;
+    }
+  }
+  if (longest != nullptr) Ask(longest, PreemptReason::kWakeup, now, plan);
+}
+
+void LookAtTimers(std::uint64_t now, Plan& plan) {
+  const std::uint64_t earliest = sched::EarliestTimerNs();
+  if (earliest == base::kNever) return;
+  if (g_sched.idle_ps.load(std::memory_order_seq_cst) != 0) {
+    // The keeper minds them; without one, a P is started to.
+    if (g_sched.keeper.load(std::memory_order_seq_cst) != nullptr) return;
+    if (earliest > now) {
+      plan.At(earliest);
+      return;
+    }
+    P* p;
+    {
+      base::RuntimeLock lock(g_sched.lock);
+      p = g_sched.stop_requested.load(std::memory_order_relaxed) ? nullptr
+                                                                 : sched::TakeIdlePLocked();
+    }
+    if (p != nullptr) {
+      p->attention.fetch_or(sched::kAttendTimer, std::memory_order_relaxed);
+      sched::StartM(p, false);
+      return;
+    }
+  }
+  if (earliest > now) {
+    plan.At(earliest);
+  } else {
+    PreemptForTimer(now, plan);
+  }
+}
+
+Plan LookAround() {
+  const std::uint64_t now = base::NowNs();
+  Plan plan;
+  if (g_sched.stop_requested.load(std::memory_order_relaxed)) {
+    // Whoever stops the world asks by himself, and wakes us afterwards.
+    return plan;
+  }
+  const int procs = g_sched.procs.load(std::memory_order_acquire);
+  for (int i = 0; i < procs; ++i) {
+    P* p = g_sched.all_ps[i];
+    switch (p->status.load(std::memory_order_acquire)) {
+      case PStatus::kRunning:
+        LookAtRunning(p, now, plan);
+        break;
+      case PStatus::kSyscall:
+        LookAtSyscall(p, now, plan);
+        break;
+      default:
+        break;
+    }
+  }
+  LookAtTimers(now, plan);
+  plan.At(LookForDeadlock(now));
+  if (preempt::TakeUnknownTextSeen()) {
+    preempt::PreemptionMap::Rebuild();
+    preempt::InvalidateCfiCache();
+  }
+  return plan;
+}
+
+// Sleeps as the plan says, unless the world has changed since it was made.
+void Sleep(Plan plan) {
+  const bool watch = plan.watch || plan.next_ns == base::kNever;
+  // seq_cst: pairs with NoteEarlierTimer and TakeIdlePLocked; then the timers are looked at again.
+  g_sched.sysmon_until_ns.store(plan.next_ns, std::memory_order_seq_cst);
+  if (watch) {
+    g_sched.sysmon_watches.store(true, std::memory_order_relaxed);
+    base::Membarrier();
+  }
+  const Plan again = LookAround();
+  // A P may have turned overdue between the two looks: then the flag must be set first.
+  const bool settled = again.next_ns >= plan.next_ns && (watch || !again.watch);
+  if (settled && g_wake.load(std::memory_order_acquire) == 0) {
+    base::FutexWaitUntil(&g_wake, 0, plan.next_ns);
+  }
+  g_sched.sysmon_watches.store(false, std::memory_order_relaxed);
+  g_sched.sysmon_until_ns.store(0, std::memory_order_seq_cst);
+}
+
+// EEVDF lets a waking thread in at once if its slice, hence its deadline, is short.
+void AskForShortKernelSlice() {
+  struct {
+    std::uint32_t size, policy;
+    std::uint64_t flags;
+    std::int32_t nice;
+    std::uint32_t priority;
+    std::uint64_t runtime, deadline, period;
+  } attributes{sizeof(attributes), SCHED_OTHER, 0, 0, 0, 100'000, 0, 0};
+  // Linux 6.12 and later; without it nothing changes.
+  syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
+void* Main(void*) {
+  pthread_setname_np(pthread_self(), "urge-sysmon");
+  prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+  AskForShortKernelSlice();
+  for (;;) {
+    g_wake.store(0, std::memory_order_seq_cst);
+    trace::AddShared(trace::Counter::kSysmonWakeups);
+    Sleep(LookAround());
+  }
+}
+
+}  // namespace
+
+void Wake() {
+  g_sched.sysmon_watches.store(false, std::memory_order_relaxed);
+  if (g_wake.exchange(1, std::memory_order_seq_cst) == 0) base::FutexWake(&g_wake, 1);
+}
+
+void Start() {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_t thread;
+  const int error = pthread_create(&thread, &attributes, Main, nullptr);
+  pthread_attr_destroy(&attributes);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (error != 0) {
+    throw std::system_error(error, std::generic_category(),
+                            "urge: can't start the sysmon thread");
+  }
+}
+
+}  // namespace urge::sysmon
