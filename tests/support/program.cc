@@ -7,10 +7,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <stdexcept>
+#include <utility>
 
 namespace urge::test {
 namespace {
@@ -74,6 +76,7 @@ ProgramResult RunProgram(const std::string& name, const ProgramOptions& options)
   err.CloseWriter();
 
   ProgramResult result;
+  int send_signal = options.send_signal;
   const std::int64_t deadline = NowMs() + options.timeout_s * 1000;
   pollfd fds[2] = {{out.ends[0], POLLIN, 0}, {err.ends[0], POLLIN, 0}};
   std::string* const texts[2] = {&result.out, &result.err};
@@ -90,6 +93,7 @@ ProgramResult RunProgram(const std::string& name, const ProgramOptions& options)
       const ssize_t n = read(fds[i].fd, buffer, sizeof(buffer));
       if (n > 0) texts[i]->append(buffer, static_cast<std::size_t>(n));
       if (n == 0) fds[i].fd = -1;
+      if (n > 0 && i == 0 && send_signal != 0) kill(child, std::exchange(send_signal, 0));
     }
   }
   int status;

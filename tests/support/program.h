@@ -17,8 +17,9 @@ struct ProgramResult {
 };
 
 struct ProgramOptions {
-  std::vector<std::string> args;
-  std::vector<std::string> environment;  // "NAME=value"; URGE_… of this process isn't inherited
+  std::vector<std::string> args{};
+  std::vector<std::string> environment{};  // "NAME=value"; URGE_… of this process isn't inherited
+  int send_signal = 0;                     // sent once the program has printed to stdout
   int timeout_s = 30;
 };
 
