@@ -6,6 +6,7 @@
 #   asm/x86_64/morestack*.S      the prologue hook: lib/liburge_split.a, linked into each
 #   asm/x86_64/wrap_*.S            module that is compiled with -fsplit-stack
 #   stress/<name>.cc             a stress program; stress/<name>/*.cc is one of several files
+#   stress/common/*              linked into stress programs, benchmarks and tests/stress as needed
 #   stress/bench/<name>.cc       a benchmark
 #   tests/<dir>/<name>_test.cc   a GoogleTest binary, with its companions <name>_test_*.{cc,c,S};
 #                                  other files of the folder are shared by all its tests
@@ -64,16 +65,17 @@ sources = $(sort $(foreach dir,$1,$(wildcard $(dir)/*.cc $(dir)/*.c $(dir)/*.S))
 
 SPLIT_SRC := $(wildcard asm/x86_64/morestack*.S asm/x86_64/wrap_*.S)
 RUNTIME_SRC := $(filter-out $(SPLIT_SRC),$(call sources,asm asm/x86_64 runtime runtime/* sysmon))
-STRESS_DIRS := $(filter-out stress/bench,$(patsubst %/,%,$(sort $(dir $(wildcard stress/*/*.cc)))))
+STRESS_DIRS := $(filter-out stress/bench stress/common,$(patsubst %/,%,$(sort $(dir $(wildcard stress/*/*.cc)))))
 STRESS_SRC := $(call sources,stress $(STRESS_DIRS))
+COMMON_SRC := $(call sources,stress/common)
 BENCH_SRC := $(call sources,stress/bench)
 SUPPORT_SRC := $(call sources,tests/support)
 PROGRAM_SRC := $(call sources,tests/programs)
 TEST_DIRS := $(filter-out tests/support tests/programs,$(wildcard tests/*))
 TEST_SRC := $(call sources,$(TEST_DIRS))
 README_SRC := $(shell scripts/extract-readme README.md $(BUILD)/readme)
-ALL_SRC := $(RUNTIME_SRC) $(SPLIT_SRC) $(STRESS_SRC) $(BENCH_SRC) $(SUPPORT_SRC) $(PROGRAM_SRC) \
-           $(TEST_SRC) $(README_SRC)
+ALL_SRC := $(RUNTIME_SRC) $(SPLIT_SRC) $(STRESS_SRC) $(COMMON_SRC) $(BENCH_SRC) $(SUPPORT_SRC) \
+           $(PROGRAM_SRC) $(TEST_SRC) $(README_SRC)
 
 # What the sources say about themselves, as make variables: `build.<source> := -mavx512f`.
 $(shell mkdir -p $(BUILD) && scripts/source-notes $(ALL_SRC) > $(BUILD)/notes.mk)
@@ -182,13 +184,20 @@ $(LIBDIR)/split-checked: $(SPLIT) $(STATIC) scripts/check-split-link
 # $(call program,BINARY,KIND,SOURCES): one program of <KIND>_BINARIES, linked with LIBS.<KIND>.
 define program
 $(if $(call notes,missing,$3),LEFT_OUT,$2_BINARIES) += $1
-$1: $(call object,$3) $(if $(filter %_split.cc %_split.c,$3),$(SPLIT)) $(STATIC)
+$1: $(call object,$3) $(if $(uses_common),$(STRESS_COMMON)) \
+    $(if $(uses_common)$(filter %_split.cc %_split.c,$3),$(SPLIT)) $(STATIC)
 	@mkdir -p $$(@D); echo "  LINK  $$@"
-	@$$(LINK.cc) -o $$@ $$^ $(call notes,link,$3) $$(LIBS.$2) \
+	@$$(LINK.cc) -o $$@ $$^ $$(LIBS.$2) $(call notes,link,$3 $(if $(uses_common),$(COMMON_SRC))) \
 	  $(if $(call notes,main,$3),,$$(LIBS.$2.main)) $$(URGE_LIBS)
 
 endef
 notes = $(strip $(foreach source,$2,$($1.$(source))))
+uses_common = $(filter stress/% tests/stress/%,$3)
+
+STRESS_COMMON := $(BUILD)/stress/common.a
+$(STRESS_COMMON): $(call object,$(COMMON_SRC))
+	@mkdir -p $(@D); echo "  AR    $@"
+	@rm -f $@; $(AR) rcs $@ $^
 
 # The sources of tests/<dir>/<name>_test.cc: itself, its companions, what its folder shares, support.
 TESTS := $(filter %_test.cc,$(TEST_SRC))
@@ -262,11 +271,12 @@ help: ## this list
 .PHONY: test-built bench-built prove-built check-built
 
 export URGE_TEST_PROGRAMS := $(abspath $(BUILD)/tests/programs)
+export URGE_BUILD_DIR := $(abspath $(BUILD))# where tests of whole programs find these
 suitable = $(foreach test,$(tests_BINARIES),$(if $(filter $(CONFIG),$(skip.$(test:$(BUILD)/%=%.cc))),,$(test)))
 every_test = $(suitable) $(readme_BINARIES) $(if $(filter release,$(CONFIG)),$(wildcard tests/*/*_test.sh))
 chosen = $(filter $(foreach name,$(ARGS),%/$(name) %/$(name)_test %/$(name)_test.sh),$(every_test))
 
-test-built: $(tests_BINARIES) $(readme_BINARIES) $(programs_BINARIES) libs
+test-built: $(tests_BINARIES) $(readme_BINARIES) $(programs_BINARIES) $(stress_BINARIES) libs
 	@scripts/run-tests $(if $(ARGS),$(chosen),$(every_test))
 
 bench-built: $(bench_BINARIES)

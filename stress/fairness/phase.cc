@@ -88,18 +88,18 @@ struct PingPong {
   }
 };
 
-// Thresholds for one kind: where its touches are far apart and slices short, waits must still be
-// seen, so a pause is at most half of the wait that is to be expected.
+// Thresholds for one kind. With more hogs than processors a hog waits for some slices of others;
+// half of that wait tells waits from the moments that the kernel takes from a busy machine's
+// threads. Where touches are far apart and slices short, a pause is at most half of a wait, too.
 stress::SliceMeter::Thresholds ThresholdsFor(const stress::HogKind& kind, const Options& options) {
-  constexpr double kLeastPauseNs = 20'000, kMostGapNs = 1'000'000;
+  constexpr double kLeastPauseNs = 20'000;
   const auto slice_ns = static_cast<double>(options.slice.count());
-  std::uint64_t pause = stress::CalibratePause(kind);
   const double waiting_slices = static_cast<double>(options.TotalHogs()) / options.procs - 1;
-  if (waiting_slices > 0) {
-    pause = std::min(
-        pause, TicksOfNs(std::max(kLeastPauseNs, std::max(1.0, waiting_slices) * slice_ns / 2)));
-  }
-  return {pause, std::max(pause, TicksOfNs(std::min(slice_ns / 10, kMostGapNs)))};
+  const double half_wait_ns = std::clamp(waiting_slices / 2, 0.1, 0.5) * slice_ns;
+  const std::uint64_t half_wait = TicksOfNs(std::max(half_wait_ns, kLeastPauseNs));
+  const std::uint64_t pause = stress::CalibratePause(kind);
+  if (waiting_slices <= 0) return {pause, std::max(pause, half_wait)};
+  return {std::min(pause, half_wait), half_wait};
 }
 
 std::vector<Count> RequestsOf(const urge::metrics& m) {
@@ -183,7 +183,7 @@ class Phase {
     all_.go([this] { pair_.Ping(stop_); });
     for (Hog& hog : hogs_) {
       hog.run->meter().Ready();
-      all_.go([this, &hog] {
+      all_.go([&hog] {
         if (hog.run->stopped()) return;
         hog.run->meter().Start();
         hog.kind->Work(*hog.run);

@@ -6,6 +6,7 @@
 #include <urge/chan.h>
 #include <urge/future.h>
 #include <urge/go.h>
+#include <urge/metrics.h>
 #include <urge/preempt.h>
 #include <urge/runtime.h>
 #include <urge/sync.h>
