@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <filesystem>
 #include <stdexcept>
 #include <utility>
 
@@ -47,12 +48,16 @@ std::int64_t NowMs() {
   return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
 }
 
+// A test that is started by hand finds them next to its own folder.
+std::string ProgramsFolder() {
+  if (const char* folder = std::getenv("URGE_TEST_PROGRAMS")) return folder;
+  return std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path() / "programs";
+}
+
 }  // namespace
 
 ProgramResult RunProgram(const std::string& name, const ProgramOptions& options) {
-  const char* folder = std::getenv("URGE_TEST_PROGRAMS");
-  if (folder == nullptr) throw std::runtime_error("URGE_TEST_PROGRAMS is not set");
-  const std::string path = std::string(folder) + "/" + name;
+  const std::string path = ProgramsFolder() + "/" + name;
   std::vector<std::string> args = {path};
   args.insert(args.end(), options.args.begin(), options.args.end());
   std::vector<std::string> environment = options.environment;

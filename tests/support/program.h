@@ -23,7 +23,8 @@ struct ProgramOptions {
   int timeout_s = 30;
 };
 
-// The program of that name below $URGE_TEST_PROGRAMS. Errors: std::runtime_error.
+// The program of that name in $URGE_TEST_PROGRAMS, or in ../programs as seen from the test. Errors:
+// std::runtime_error.
 ProgramResult RunProgram(const std::string& name, const ProgramOptions& options = {});
 
 }  // namespace urge::test
