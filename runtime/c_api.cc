@@ -14,6 +14,10 @@
 
 namespace {
 
+using urge::detail::event;
+static_assert(sizeof(event) == sizeof(urge_run_call::done) &&
+              alignof(event) == alignof(std::uintptr_t));
+
 template <class F>
 int CatchAll(F&& f) noexcept {
   const int saved_errno = errno;
@@ -76,15 +80,14 @@ int urge_go_copy(void (*fn)(void*), const void* arg, size_t bytes) noexcept {
 
 int urge_run_and_wait(void (*body)(void*), urge_run_call* call) noexcept {
   if (call->fn == nullptr) return EINVAL;
-  urge::detail::event done;
-  call->done = &done;
+  auto* const done = ::new (&call->done) event;
   const int error = urge_go(body, call);
-  if (error == 0) done.wait();
+  if (error == 0) done->wait();
   return error;
 }
 
 void urge_run_is_done(urge_run_call* call) noexcept {
-  static_cast<urge::detail::event*>(call->done)->set();
+  std::launder(reinterpret_cast<event*>(&call->done))->set();
 }
 
 int urge_start(int procs) noexcept {

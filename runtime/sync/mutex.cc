@@ -98,7 +98,7 @@ bool mutex::try_lock_slow() noexcept {
 }
 
 void mutex::lock_slow() noexcept {
-  MutexWaiter self;
+  std::uint64_t since_ns = 0;
   bool awake = false;  // woken_bit is ours
   int spins = 0;
   base::SpinWait wait;
@@ -128,13 +128,14 @@ void mutex::lock_slow() noexcept {
     }
     std::uint32_t next = state | waiters_bit;
     const std::uint64_t now = base::NowNs();
-    self.ok = false;
+    MutexWaiter self;  // one for each wait
     if (awake) {
       next &= ~woken_bit;
-      if (now - self.since_ns > kStarvingNs) next |= starving_bit;
+      if (now - since_ns > kStarvingNs) next |= starving_bit;
+      self.since_ns = since_ns;
       mutex_access::PushFront(*this, &self);
     } else {
-      self.since_ns = now;
+      self.since_ns = since_ns = now;
       mutex_access::PushBack(*this, &self);
     }
     Release release{&state_, next};

@@ -72,7 +72,7 @@ URGE_C_API void urge_checkpoint(void) URGE_C_NOEXCEPT;
 struct urge_run_call {
   void (*fn)(void*);
   void* arg;
-  void* done;
+  uintptr_t done; /* the library's */
 };
 URGE_C_API int urge_run_and_wait(void (*body)(void*), struct urge_run_call* call) URGE_C_NOEXCEPT;
 URGE_C_API void urge_run_is_done(struct urge_run_call* call) URGE_C_NOEXCEPT;
@@ -84,7 +84,7 @@ static inline void urge_run_body(void* p) {
 }
 
 static inline int urge_run(void (*fn)(void*), void* arg) URGE_C_NOEXCEPT {
-  struct urge_run_call call = {fn, arg, NULL};
+  struct urge_run_call call = {fn, arg, 0};
   return urge_run_and_wait(urge_run_body, &call);
 }
 

@@ -101,6 +101,11 @@ struct drop_state {
 template <class R>
 using future_half = std::unique_ptr<future_state<R>, drop_state<future_state<R>>>;
 
+// An rvalue reference would refer into the goroutine's stack: its referent is moved out.
+template <class R>
+using future_value_t =
+    std::conditional_t<std::is_rvalue_reference_v<R>, std::remove_reference_t<R>, R>;
+
 // The body of async's goroutine.
 template <class R, class Call>
 struct async_call {
@@ -186,7 +191,7 @@ template <class F, class... A>
   detail::require_callable<std::decay_t<F>>(f, "urge::async: null function");
   auto call = detail::bind_call(std::forward<F>(f), std::forward<A>(args)...);
   using Call = decltype(call);
-  using R = std::invoke_result_t<Call>;
+  using R = detail::future_value_t<std::invoke_result_t<Call>>;
   auto* state = new detail::future_state<R>;
   detail::future_half<R> mine(state);
   detail::spawn(nullptr,
