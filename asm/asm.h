@@ -29,9 +29,8 @@
 
 #include "asm/offsets.h"
 
-// DWARF numbers of the two registers that the assembler's CFI has no portable name for.
+// DWARF's number of RIP, for which the assembler's CFI has no portable name.
 #define URGE_DWARF_RIP 16
-#define URGE_DWARF_RFLAGS 49
 
 // The runtime's own text is one section, which the preemption map excludes as a whole.
 .macro URGE_RUNTIME_TEXT

@@ -33,8 +33,9 @@ struct urge_morestack_args {
 /// segment again.
 [[gnu::visibility("default")]] void urge_oldstack();
 
-/// alloca of `size` bytes below `sp` failed the guard compare. Returns nullptr to extend the stack
-/// in place (rounded down to 16), or a block that lives until the calling function returns.
+/// An alloca of `size` bytes below `sp` failed the guard compare. Returns nullptr to extend the
+/// stack in place (by size, rounded up to 16, and URGE_ALLOCA_SLACK_BYTES), or a block that lives
+/// until the calling function returns.
 [[gnu::visibility("default")]] void* urge_stackspace(std::size_t size, std::uint64_t sp);
 
 }  // extern "C"

@@ -116,6 +116,9 @@
 // guard must lie at least this far, plus what urge_newstack needs, above the end of the stack.
 #define URGE_MORESTACK_STACK_BYTES \
   (16 + URGE_MORESTACK_FRAME_BYTES + URGE_MORESTACK_XSAVE_BYTES + URGE_XSAVE_ALIGN + 8)
+// What __morestack_allocate_stack_space leaves below an alloca'd block for outgoing stack
+// arguments.
+#define URGE_ALLOCA_SLACK_BYTES 512
 // Code bytes that gcc may put behind the call to __morestack.
 #define URGE_CODE_LEA_24_RBP_R11 0x185d8d4c /* 4c 8d 5d 18  lea 24(%rbp),%r11: calls va_start */
 #define URGE_CODE_MOV_RAX_R10 0xc28949      /* 49 89 c2     mov %rax,%r10: has a static chain */

@@ -24,6 +24,7 @@
 //
 // Invariants: the CFI is exact at each instruction, with the CFA on RBP once that is saved, so the whole interrupted
 // register file can be unwound from any point. Nothing below RSP is ever relied on: a signal may come anywhere.
+// The CFI names no rule for RFLAGS, because libunwind gives up on a frame that names a register beyond RIP.
 // Signals that come in here are not preempted again: this text belongs to the runtime.
 //
 // AMX: permission for tile data may be granted at any time. Therefore it is never asked for: XGETBV(1) says
@@ -67,7 +68,6 @@ URGE_FUNCTION urge_async_preempt, injected
 	.cfi_offset URGE_DWARF_RIP, URGE_PREEMPT_PC
 	pushfq
 	.cfi_adjust_cfa_offset 8
-	.cfi_offset URGE_DWARF_RFLAGS, URGE_PREEMPT_RFLAGS
 	cld
 	pushq	%rbp
 	.cfi_adjust_cfa_offset 8
@@ -172,12 +172,10 @@ URGE_FUNCTION urge_async_preempt, injected
 	.cfi_restore rbp
 	popfq
 	.cfi_def_cfa_offset -URGE_PREEMPT_PC
-	.cfi_restore URGE_DWARF_RFLAGS
 	ret	$URGE_RED_ZONE_BYTES
 
 	// Out of line. The whole register file is saved on each of these paths.
 	.cfi_def_cfa rbp, -URGE_PREEMPT_RBP
-	.cfi_offset URGE_DWARF_RFLAGS, URGE_PREEMPT_RFLAGS
 	.cfi_offset rbp, URGE_PREEMPT_RBP
 	.cfi_offset rax, URGE_PREEMPT_RAX
 	.cfi_offset rcx, URGE_PREEMPT_RCX

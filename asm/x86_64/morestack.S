@@ -274,8 +274,11 @@ URGE_END __morestack_non_split
 // The calling function has a frame pointer, so its RSP may be moved under it.
 //
 //   if (urge_stackspace && (block = urge_stackspace(size, rsp + 8))) return block;
-//   rsp = align_down(rsp + 8 - size, 16);
-//   return rsp;                         // to the same PC, with the lowered RSP
+//   rsp = align_down(rsp + 8 - size, 16) - URGE_ALLOCA_SLACK_BYTES;
+//   return rsp + URGE_ALLOCA_SLACK_BYTES;   // to the same PC, with the lowered RSP
+//
+// The slack is for code tuned to keep its outgoing stack arguments at RSP (-maccumulate-outgoing-args, which
+// -mtune=intel implies): it will write them over the bytes at the lowered RSP. Not handled: more of them than that.
 //
 // Clobbers: what any call may clobber; RSP.
 URGE_FUNCTION __morestack_allocate_stack_space, ordinary
@@ -298,6 +301,7 @@ URGE_FUNCTION __morestack_allocate_stack_space, ordinary
 	subq	%rdi, %rsp
 	andq	$-16, %rsp
 	movq	%rsp, %rax
+	subq	$URGE_ALLOCA_SLACK_BYTES, %rsp
 	pushq	%rcx
 	ret
 URGE_END __morestack_allocate_stack_space
@@ -336,6 +340,12 @@ URGE_END urge_split_find_xsave_kind
 	.size	urge_split_xsave_kind, 4
 urge_split_xsave_kind:
 	.long	-1
+
+// Never read: brings wrap_pthread.S along, before some later library's reference can find libgcc's wrapper.
+	.section .rodata
+	.p2align 2
+	.long	__wrap_pthread_create - .
+	.hidden	__wrap_pthread_create
 
 // Call sites of __morestack: the body's call has the landing pad, the other calls have none.
 	.section .gcc_except_table, "a", @progbits

@@ -2,7 +2,9 @@
 //
 // gcc and clang add that option when -fsplit-stack is given at link time, and libgcc's wrapper, which allocates a
 // split stack for the thread, would pull in libgcc's __morestack. urge needs no wrapper: this one passes on.
-// It is a member of its own, so that a link without the option never sees __real_pthread_create.
+//
+// With the option, the linker turns __real_pthread_create into pthread_create. Without it, nobody calls the wrapper,
+// and real_pthread.S, which only then is needed, satisfies the reference.
 
 #include "asm/asm.h"
 

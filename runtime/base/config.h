@@ -80,9 +80,10 @@ inline constexpr std::size_t kStackSlabBytes = 64 << 20;
 // goroutines don't share cache sets.
 inline constexpr std::size_t kStackColours = 16;
 inline constexpr std::size_t kStackColourBytes = 128;
-// Bytes at the top of a stack that a reused stack keeps committed; deeper pages are given back
-// when they are known to have been used (the saved stack pointer was found below).
+// Bytes at the top of a free stack that stay committed; deeper pages are given back by Ms that have
+// nothing better to do, so many stacks at a time (a system call each).
 inline constexpr std::size_t kStackKeepBytes = 32 * 1024;
+inline constexpr int kTrimBatch = 64;
 
 // --- Locks ------------------------------------------------------------------------------------
 

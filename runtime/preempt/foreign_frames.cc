@@ -20,8 +20,8 @@ bool MayHoldLock(TextKind kind) {
 ForeignFrames FindForeignFrames(const WalkStart& start, std::span<const StackRange> stack,
                                 bool is_return_address) {
   ForeignFrames found;
-  bool past_entry = false;      // outside the runtime's own way into the switch
-  bool runtime_frame = false;   // the previous frame was the runtime's, past that
+  bool past_entry = false;     // outside the runtime's own way into the switch
+  bool runtime_frame = false;  // the previous frame was the runtime's, past that
   const auto visit = [&](const Frame& frame) {
     ++found.frames;
     // A frame of the runtime with a caller: the goroutine was inside an operation of ours.

@@ -98,19 +98,25 @@ class FunctionSorter {
   void DenyNeighbours(std::vector<bool>* denied) const {
     std::unordered_set<std::string_view> helpers;
     const auto is_strong = [this](size_t i) { return !functions_[i].local && !functions_[i].weak; };
-    bool below_denied = false;
+    // How surely a strong function's neighbours are of its library: 2, or 1 if users define such
+    // functions in their own files (operator new), or 0.
+    const auto kinship = [&](size_t i) {
+      if (i >= functions_.size() || !(*denied)[i]) return 0;
+      return IsReplaceable(functions_[i].name) ? 1 : 2;
+    };
+    int below = 0;
     for (size_t i = 0; i < functions_.size();) {
       if (!functions_[i].local) {
-        if (is_strong(i)) below_denied = (*denied)[i];
+        if (is_strong(i)) below = kinship(i);
         ++i;
         continue;
       }
       size_t next = i;
       while (next < functions_.size() && !is_strong(next)) ++next;
-      const bool above_denied = next < functions_.size() && (*denied)[next];
+      const bool of_library = below + kinship(next) >= 2;
       for (; i < next; ++i) {
         const std::string_view name = functions_[i].name;
-        if (!functions_[i].local || !(below_denied || above_denied)) continue;
+        if (!functions_[i].local || !of_library) continue;
         if (name.find('.', 1) != std::string_view::npos)
           continue;  // a part: by its own name, below
         (*denied)[i] = true;

@@ -13,8 +13,9 @@
 //     templates and inlines, the same code that a program with a shared libstdc++ has in its own
 //     text. (A std function that locks is an ordinary, strong one.)
 //  3. Local functions next to a strong denied one by address: the linker puts a static library's
-//     members side by side, and their local helpers can't be told by name. Also the parts
-//     (".cold") of such functions.
+//     members side by side, and their local helpers can't be told by name. Beside functions that
+//     users define in files of their own (malloc, operator new), only those with one on either
+//     side. Also the parts (".cold") of such functions.
 //  4. If libc itself is linked statically: everything but `main` and C++ functions outside std,
 //     because libc.a has thousands of functions with ordinary names, and none in C++.
 //

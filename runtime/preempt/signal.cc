@@ -128,12 +128,13 @@ void OnSignal(int signal, siginfo_t* info, void* raw_context) {
   if (m != nullptr) {
     ucontext_t& context = *static_cast<ucontext_t*>(raw_context);
     G* gp = m->curg.load(std::memory_order_relaxed);
+    // Whichever it was: ordinary signals of one number merge while they are pending, so the timer's
+    // may stand for one that was sent as well.
+    // release: whoever sends the next one sees this handler's view of the request as done.
+    m->signal_pending.store(0, std::memory_order_release);
     if (info->si_code == SI_TIMER) {
       trace::AddShared(Counter::kTimerSignals);
       RequestAtSliceEnd(m, gp);
-    } else {
-      // release: whoever sends the next one sees this handler's view of the request as done.
-      m->signal_pending.store(0, std::memory_order_release);
     }
     m->handled_signals.fetch_add(1, std::memory_order_relaxed);
     const Counter verdict = Decide(m, gp, context);

@@ -283,6 +283,7 @@ G* GoIdle(M* m) {
   if (earliest != base::kNever && g_sched.keeper.load(std::memory_order_seq_cst) != nullptr) {
     NoteEarlierTimer(earliest);
   }
+  TrimFreeStacks();
   StopM(m);
   return nullptr;
 }

@@ -24,8 +24,16 @@ using FreeList = base::Stack<G, &G::link>;
 
 struct GlobalFree {
   base::RuntimeMutex lock{base::LockRank::kFreeList};
-  FreeList with_stack ABSL_GUARDED_BY(lock);
+  FreeList warm ABSL_GUARDED_BY(lock);     // with stacks, as their goroutines left them
+  FreeList trimmed ABSL_GUARDED_BY(lock);  // with stacks whose deep pages were given back
   FreeList without_stack ABSL_GUARDED_BY(lock);
+
+  G* Pop() ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock) {
+    for (FreeList* list : {&warm, &trimmed, &without_stack}) {
+      if (G* gp = list->Pop()) return gp;
+    }
+    return nullptr;
+  }
 };
 constinit GlobalFree g_free;
 
@@ -54,8 +62,7 @@ void SetStack(G* gp, StackSpan stack) {
 void RefillFree(P* p) {
   base::RuntimeLock lock(g_free.lock);
   while (p->free.size() < base::kFreeGoroutinesKeep) {
-    G* gp = g_free.with_stack.Pop();
-    if (gp == nullptr) gp = g_free.without_stack.Pop();
+    G* gp = g_free.Pop();
     if (gp == nullptr) return;
     p->free.Push(gp);
   }
@@ -63,16 +70,14 @@ void RefillFree(P* p) {
 
 void PutGlobalFree(G* gp) {
   base::RuntimeLock lock(g_free.lock);
-  (gp->stack.empty() ? g_free.without_stack : g_free.with_stack).Push(gp);
+  (gp->stack.empty() ? g_free.without_stack : g_free.warm).Push(gp);
 }
 
 void SpillFree(P* p) {
-  FreeList spill;
-  while (p->free.size() > base::kFreeGoroutinesKeep) spill.Push(p->free.Pop());
-  // Outside the lock, and only for what leaves the hot list: give deep pages back.
-  for (G* gp = spill.Pop(); gp != nullptr; gp = spill.Pop()) {
-    if (!gp->stack.empty()) TrimStack(gp->stack);
-    PutGlobalFree(gp);
+  base::RuntimeLock lock(g_free.lock);
+  while (p->free.size() > base::kFreeGoroutinesKeep) {
+    G* gp = p->free.Pop();
+    (gp->stack.empty() ? g_free.without_stack : g_free.warm).Push(gp);
   }
 }
 
@@ -88,8 +93,7 @@ G* TakeFree(P* p, std::size_t bytes) {
     gp = p->free.Pop();
   } else {
     base::RuntimeLock lock(g_free.lock);
-    gp = g_free.with_stack.Pop();
-    if (gp == nullptr) gp = g_free.without_stack.Pop();
+    gp = g_free.Pop();
   }
   if (gp == nullptr) {
     gp = new (std::nothrow) G;
@@ -155,6 +159,26 @@ std::uintptr_t PlaceClosure(G* gp, std::size_t bytes, std::size_t align) {
 }
 
 }  // namespace
+
+void TrimFreeStacks() {
+  FreeList batch;
+  {
+    base::RuntimeLock lock(g_free.lock);
+    while (batch.size() < base::kTrimBatch) {
+      G* gp = g_free.warm.Pop();
+      if (gp == nullptr) break;
+      batch.Push(gp);
+    }
+  }
+  if (batch.empty()) return;
+  FreeList trimmed;
+  while (G* gp = batch.Pop()) {
+    TrimStack(gp->stack);
+    trimmed.Push(gp);
+  }
+  base::RuntimeLock lock(g_free.lock);
+  while (G* gp = trimmed.Pop()) g_free.trimmed.Push(gp);
+}
 
 G* FirstGoroutine() { return g_all_gs.load(std::memory_order_acquire); }
 

@@ -98,6 +98,8 @@ inline void Transition(G* gp, GStatus from, GStatus to) {
 // --- newproc.cc ---
 // Makes a runnable goroutine's first frame, puts it where it runs next.  Go: newproc1
 void FreeGoroutine(P* p, G* gp);  // Go: gfput
+// Gives deep pages of some free stacks back to the system. Runs on: g0 of an M without work.
+void TrimFreeStacks();
 std::uint64_t CountGoroutines();
 // Calls visit(gp) for every goroutine ever made, dead ones too.
 G* FirstGoroutine();

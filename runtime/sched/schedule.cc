@@ -71,14 +71,6 @@ Choice TakeLocal(M* m, P* p) {
     m->next_g = nullptr;
     return choice;
   }
-  const std::uint32_t attention = p->attention.load(std::memory_order_relaxed);
-  if (URGE_UNLIKELY((attention & kAttendSlice) != 0)) {
-    // The slice that next would inherit is over: it goes to the end of the line.
-    p->attention.fetch_and(~kAttendSlice, std::memory_order_relaxed);
-    if (!p->queue.Empty() && p->queue.RingSize() != 0) {
-      if (G* gp = p->queue.PopNext()) PutLocal(p, gp);
-    }
-  }
   if (G* gp = p->queue.PopNext()) {
     if (!Shuffle(m)) return {gp, true};
     PutLocal(p, gp);
@@ -184,8 +176,13 @@ Choice FindRunnable(M* m) {
     }
     P* p = m->p;
     const std::uint32_t attention = p->attention.load(std::memory_order_relaxed);
-    if (URGE_UNLIKELY((attention & (kAttendTimer | kAttendStop)) != 0)) {
-      p->attention.fetch_and(~std::uint32_t{kAttendTimer | kAttendStop}, std::memory_order_relaxed);
+    if (URGE_UNLIKELY(attention != 0)) {
+      p->attention.fetch_and(~attention, std::memory_order_relaxed);
+      if ((attention & kAttendSlice) != 0) {
+        // The slice that next would inherit is over: it goes to the end of the line. Whoever a
+        // timer wakes below comes first all the same.
+        if (G* gp = p->queue.PopNext()) PutLocal(p, gp);
+      }
     }
     // Somebody's timer is due while every P is busy: this one was chosen to look at them all.
     const std::uint64_t earliest =

@@ -130,7 +130,7 @@ void OnCrash(int number, siginfo_t* info, void* ucontext) {
   M* m = sched::CurrentM();
   G* gp = m == nullptr ? nullptr : m->curg.load(std::memory_order_relaxed);
   if (gp != nullptr && IsStackOverflow(gp, info, context)) {
-    StackOverflowAt(gp, gp->stack.size(), context);
+    StackOverflowAt(gp->stack.size(), context);
   }
   if (HasHandler(signal.previous)) {
     CallHandler(signal, info, ucontext);

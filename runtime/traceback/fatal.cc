@@ -84,11 +84,9 @@ void PrintFailure(int fd, const Context& context, Scope scope) {
   if (scope == Scope::kAll || GetLevel() >= Level::kAll) PrintAllGoroutines(fd, gp);
 }
 
-void StackOverflow(G* gp, std::size_t limit_bytes) {
-  StackOverflowAt(gp, limit_bytes, CaptureContext());
-}
+void StackOverflow(G*, std::size_t limit_bytes) { StackOverflowAt(limit_bytes, CaptureContext()); }
 
-void StackOverflowAt(G* gp, std::size_t limit_bytes, const Context& context) {
+void StackOverflowAt(std::size_t limit_bytes, const Context& context) {
   if (BeginReport() == Turn::kMine) {
     RawWriter(STDERR_FILENO) << "runtime: goroutine stack exceeds " << limit_bytes
                              << "-byte limit\nfatal error: stack overflow\n";

@@ -29,11 +29,11 @@ namespace urge::traceback {
 // and of newstack, and the terminate handler. Once, by boot.
 void Install();
 
-// Ends the process because `gp`'s stack is at its limit. Called by newstack, on gp's own stack.
+// Ends the process because gp's stack, on which the caller runs, is at its limit. For newstack.
 // Runs on: anything with 16 KiB of stack to spare.
 [[noreturn]] void StackOverflow(sched::G* gp, std::size_t limit_bytes);
 // The same from a signal's context, on the alternate stack.
-[[noreturn]] void StackOverflowAt(sched::G* gp, std::size_t limit_bytes, const Context& context);
+[[noreturn]] void StackOverflowAt(std::size_t limit_bytes, const Context& context);
 
 // --- For the ways of dying in this folder ---
 

@@ -2,6 +2,9 @@
 // in the preemption map. The stack is a recursion on a stack with a bottom of its own; rates are
 // per frame.
 
+// link: -lunwind
+// needs: libunwind.h
+
 #define UNW_LOCAL_ONLY
 #include <benchmark/benchmark.h>
 #include <libunwind.h>

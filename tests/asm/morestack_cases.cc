@@ -102,14 +102,20 @@ URGE_CASE std::uint64_t Sum(const volatile unsigned char* p, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) sum = sum * 31 + p[i];
   return sum;
 }
+URGE_CASE std::uint64_t TakeNine(std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d,
+                                 std::uint64_t e, std::uint64_t f, std::uint64_t g, std::uint64_t h,
+                                 const volatile unsigned char* p) {
+  volatile std::uint64_t sum = a + b + c + d + e + f + g * 3 + h * 5 + p[0];
+  return sum;
+}
 // The blocks of successive allocas must be distinct and survive calls with stack arguments.
 URGE_CASE std::uint64_t TakeAlloca(std::size_t n) {
   auto* a = static_cast<volatile unsigned char*>(alloca(n));
   std::memset(const_cast<unsigned char*>(a), 1, n);
-  std::uint64_t sum = StackArguments();
+  std::uint64_t sum = TakeNine(1, 2, 3, 4, 5, 6, 7, 8, a);
   auto* b = static_cast<volatile unsigned char*>(alloca(3 * n));
   std::memset(const_cast<unsigned char*>(b), 2, 3 * n);
-  sum += StackArguments();
+  sum += TakeNine(1, 2, 3, 4, 5, 6, 7, 8, b);
   return sum + Sum(a, n) + Sum(b, 3 * n);
 }
 std::uint64_t Alloca() { return TakeAlloca(1) + TakeAlloca(77) * 3 + TakeAlloca(20000) * 5; }

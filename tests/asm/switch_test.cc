@@ -183,14 +183,20 @@ _Unwind_Reason_Code NoteFrame(_Unwind_Context* context, void* names) {
 TEST_F(SwitchTest, UnwindingStopsAtGoexit) {
   static std::vector<void*> frames;
   frames.clear();
-  fiber.Start([](void*) { _Unwind_Backtrace(NoteFrame, &frames); });
+  fiber.Start([](void*) {
+    _Unwind_Backtrace(NoteFrame, &frames);
+    __asm__ volatile("");  // no tail call
+  });
   fiber.Resume();
   ASSERT_GE(frames.size(), 2u);
   EXPECT_EQ(frames.back(), reinterpret_cast<void*>(&urge_goexit));
   // Before its first instruction, too: from `after`, on the fresh stack.
   frames.clear();
   fiber.Start([](void*) {});
-  fiber.Resume([](void*) { _Unwind_Backtrace(NoteFrame, &frames); });
+  fiber.Resume([](void*) {
+    _Unwind_Backtrace(NoteFrame, &frames);
+    __asm__ volatile("");
+  });
   ASSERT_GE(frames.size(), 3u);
   EXPECT_EQ(frames.back(), reinterpret_cast<void*>(&urge_goexit));
   EXPECT_EQ(frames[frames.size() - 2], reinterpret_cast<void*>(&urge_switch));

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "tests/preempt/on_stack.h"
+#include "tests/preempt/plugin.h"
 
 namespace urge::preempt {
 namespace {
@@ -113,11 +114,7 @@ TEST_F(ForeignFramesTest, CalleeOfADeniedFunctionHolds) {
 }
 
 TEST_F(ForeignFramesTest, CallbackOfAModuleHoldsUntilItIsAllowed) {
-  char self[4096];
-  const ssize_t length = readlink("/proc/self/exe", self, sizeof(self));
-  std::string path(self, static_cast<size_t>(length));
-  path = path.substr(0, path.rfind('/')) + "/preempt_plugin.so";
-  void* plugin = dlopen(path.c_str(), RTLD_NOW);
+  void* plugin = dlopen(BuildPlugin().c_str(), RTLD_NOW);
   ASSERT_NE(plugin, nullptr) << dlerror();
   const auto call = reinterpret_cast<int (*)(int (*)(void*), void*)>(dlsym(plugin, "plugin_call"));
   const auto look = [call] {

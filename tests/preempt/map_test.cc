@@ -1,5 +1,9 @@
 // The preemption map: what is preemptible by default, what the user's rules change, and that the
-// handler may read it while it is rebuilt. The plugin (plugin.cc) lies next to this program.
+// handler may read it while it is rebuilt.
+//
+// build: -I/usr/include/lua5.4
+// link: -Wl,--no-as-needed -lz -llua5.4
+// needs: zlib.h lua5.4/lua.hpp
 
 #include "runtime/preempt/map.h"
 
@@ -11,7 +15,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 #include <zlib.h>
-#include <lua.hpp>
+#include <lua5.4/lua.hpp>
 
 #include <atomic>
 #include <cmath>
@@ -26,10 +30,12 @@
 #include "runtime/preempt/policy.h"
 #include "runtime/preempt/table.h"
 #include "runtime/preempt/withdrawal.h"
+#include "tests/preempt/plugin.h"
 
 namespace map_test {
 [[gnu::noinline]] int DeniedLater(int x) { return x * 3 + static_cast<int>(getpid() == 0); }
 [[gnu::noinline]] int DeniedByDemangledName(int x) { return x * 5 + (getppid() == 0); }
+[[gnu::noinline]] int OwnFunction(int x) { return x + (getppid() == 1); }
 }  // namespace map_test
 
 extern "C" {
@@ -51,13 +57,6 @@ uintptr_t SymbolIn(const char* module, const char* name) {
 }
 TextKind KindOf(uintptr_t pc) { return PreemptionMap::Classify(pc); }
 
-std::string PluginPath() {
-  char self[4096];
-  const ssize_t length = readlink("/proc/self/exe", self, sizeof(self));
-  const std::string path(self, static_cast<size_t>(length));
-  return path.substr(0, path.rfind('/')) + "/preempt_plugin.so";
-}
-
 class MapTest : public testing::Test {
  protected:
   void SetUp() override { PreemptionMap::Rebuild(); }
@@ -65,11 +64,11 @@ class MapTest : public testing::Test {
 
 TEST(MapBeforeTheFirstRebuild, KnowsNothing) {
   TextTable table;
-  EXPECT_EQ(table.Find(AddressOf(&PluginPath)), TextKind::kUnknown);
+  EXPECT_EQ(table.Find(AddressOf(&map_test::OwnFunction)), TextKind::kUnknown);
 }
 
 TEST_F(MapTest, MainProgramIsPreemptible) {
-  EXPECT_EQ(KindOf(AddressOf(&PluginPath)), TextKind::kPreemptible);
+  EXPECT_EQ(KindOf(AddressOf(&map_test::OwnFunction)), TextKind::kPreemptible);
   EXPECT_EQ(KindOf(AddressOf(&map_test::DeniedLater) + 1), TextKind::kPreemptible);
 }
 
@@ -167,7 +166,7 @@ TEST_F(MapTest, DenyingMatchesMangledAndDemangledNames) {
   EXPECT_EQ(KindOf(demangled), TextKind::kPreemptible);
   EXPECT_TRUE(PreemptionMap::DenySymbols("map_test::*ByDemangledName"));
   EXPECT_EQ(KindOf(demangled), TextKind::kDenied);
-  EXPECT_EQ(KindOf(AddressOf(&PluginPath)), TextKind::kPreemptible);
+  EXPECT_EQ(KindOf(AddressOf(&map_test::OwnFunction)), TextKind::kPreemptible);
 }
 
 TEST_F(MapTest, DescribeNamesModuleAndSymbol) {
@@ -194,7 +193,7 @@ TEST_F(MapTest, PrintShowsEveryModule) {
 
 TEST_F(MapTest, FollowsDlopenAndDlclose) {
   ASSERT_FALSE(PreemptionMap::Stale());
-  void* plugin = dlopen(PluginPath().c_str(), RTLD_NOW);
+  void* plugin = dlopen(BuildPlugin().c_str(), RTLD_NOW);
   ASSERT_NE(plugin, nullptr) << dlerror();
   const uintptr_t spin = reinterpret_cast<uintptr_t>(dlsym(plugin, "plugin_spin"));
   EXPECT_TRUE(PreemptionMap::Stale());
@@ -214,7 +213,7 @@ TEST_F(MapTest, FollowsDlopenAndDlclose) {
   }
   EXPECT_EQ(KindOf(spin), TextKind::kUnknown);
   EXPECT_FALSE(PreemptionMap::Stale());
-  plugin = dlopen(PluginPath().c_str(), RTLD_NOW);  // the rule is remembered
+  plugin = dlopen(BuildPlugin().c_str(), RTLD_NOW);  // the rule is remembered
   PreemptionMap::Rebuild();
   EXPECT_EQ(KindOf(reinterpret_cast<uintptr_t>(dlsym(plugin, "plugin_spin"))),
             TextKind::kPreemptible);
@@ -222,7 +221,7 @@ TEST_F(MapTest, FollowsDlopenAndDlclose) {
 }
 
 TEST_F(MapTest, WithdrawalOfAModuleThatStaysLoadedEnds) {
-  void* plugin = dlopen(PluginPath().c_str(), RTLD_NOW);
+  void* plugin = dlopen(BuildPlugin().c_str(), RTLD_NOW);
   PreemptionMap::AllowModule("preempt_plugin");
   const uintptr_t spin = reinterpret_cast<uintptr_t>(dlsym(plugin, "plugin_spin"));
   EXPECT_EQ(KindOf(spin), TextKind::kPreemptible);
@@ -246,7 +245,7 @@ void CheckProbes() {
 }
 
 TEST_F(MapTest, ReadersAndHandlersSeeWholeTablesDuringRebuilds) {
-  probe_own = AddressOf(&PluginPath);
+  probe_own = AddressOf(&map_test::OwnFunction);
   probe_malloc = SymbolIn("libc.so.6", "malloc");
   struct sigaction action {};
   action.sa_handler = [](int) {
@@ -265,7 +264,7 @@ TEST_F(MapTest, ReadersAndHandlersSeeWholeTablesDuringRebuilds) {
     });
   }
   for (int i = 0; i < 60; ++i) {
-    void* plugin = dlopen(PluginPath().c_str(), RTLD_NOW);
+    void* plugin = dlopen(BuildPlugin().c_str(), RTLD_NOW);
     PreemptionMap::Rebuild();
     dlclose(plugin);
     PreemptionMap::Rebuild();
@@ -287,7 +286,7 @@ TEST_F(MapTest, ConcurrentRebuildsEndUpToDate) {
   }
   for (std::thread& builder : builders) builder.join();
   EXPECT_FALSE(PreemptionMap::Stale());
-  EXPECT_EQ(KindOf(AddressOf(&PluginPath)), TextKind::kPreemptible);
+  EXPECT_EQ(KindOf(AddressOf(&map_test::OwnFunction)), TextKind::kPreemptible);
 }
 
 TEST(TextTableTest, ReadersOvertakenByManyPublicationsNeverMixTables) {

@@ -10,12 +10,52 @@
 
 #include "runtime/preempt/cfi.h"
 
-// void test_call_on_stack(void (*function)(void*), void* argument, void* stack_top)
-extern "C" void test_call_on_stack(void (*function)(void*), void* argument, void* stack_top);
+// Both routines are local to the file that includes this.
+asm(R"(
+        .pushsection .text
+        .type   test_call_on_stack, @function
+test_call_on_stack:
+        .cfi_startproc
+        pushq   %rbx
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %rbx, 0
+        movq    %rsp, %rbx
+        movq    %rdx, %rsp
+        andq    $-16, %rsp
+        .cfi_remember_state
+        .cfi_undefined %rip             # the bottom of the new stack
+        movq    %rdi, %rax
+        movq    %rsi, %rdi
+        call    *%rax
+        movq    %rbx, %rsp
+        .cfi_restore_state
+        popq    %rbx
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %rbx
+        ret
+        .cfi_endproc
+        .size   test_call_on_stack, . - test_call_on_stack
 
-// Between the two a SIGTRAP is raised after each instruction.
-extern "C" void test_set_trap_flag();
-extern "C" void test_clear_trap_flag();
+        # Exclusive or, so that one routine sets and clears the flag.
+        .type   test_flip_trap_flag, @function
+test_flip_trap_flag:
+        .cfi_startproc
+        pushfq
+        .cfi_adjust_cfa_offset 8
+        xorq    $0x100, (%rsp)
+        popfq
+        .cfi_adjust_cfa_offset -8
+        ret
+        .cfi_endproc
+        .size   test_flip_trap_flag, . - test_flip_trap_flag
+        .popsection
+)");
+extern "C" {
+[[gnu::visibility("hidden")]] void test_call_on_stack(void (*function)(void*), void* argument,
+                                                      void* stack_top);
+// Between two calls a SIGTRAP is raised after each instruction.
+[[gnu::visibility("hidden")]] void test_flip_trap_flag();
+}
 
 namespace urge::preempt {
 

@@ -3,8 +3,7 @@
 #
 # Usage: tests/prove/mutate.sh OBJECT_DIR PROVE_OBJECTS...
 #   run from the root; OBJECT_DIR receives the mutants; PROVE_OBJECTS are the compiled tests/prove, xstate, entry and
-#   the objects of every assembly file under test except async_preempt, switch and morestack.
-# (wrap_pthread stays out: nothing here wraps pthread_create.)
+#   wrap_pthread and real_pthread objects: all but async_preempt, switch and morestack.
 # CC and CXX choose the compilers. Prints one line a mutant; exits 1 if any survives or no longer applies.
 set -u
 out=$1

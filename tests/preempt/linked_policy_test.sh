@@ -1,0 +1,45 @@
+#!/bin/bash
+# The preemption map of programs linked in other ways: tests/programs/linked_policy.cc with a static
+# C++ runtime, with everything static, and each of them stripped.  Prints GoogleTest's words, so
+# that each way is counted.
+set -u
+program=$URGE_TEST_PROGRAMS/linked_policy
+objects=${URGE_TEST_PROGRAMS%/tests/programs}/obj
+sources=$objects/tests/programs/linked_policy.cc.o
+cxx=${CXX:-g++}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+
+property() { # NAME COMMAND...
+  local name=$1
+  shift
+  echo "[ RUN      ] $name"
+  if "$@" > "$work/log" 2>&1; then
+    echo "[       OK ] $name"
+  else
+    failed=1
+    cat "$work/log"
+    echo "[  FAILED  ] $name"
+  fi
+}
+
+answers_after_link() { # PROGRAM ANSWERS LINKER_ARGUMENT...
+  local out=$work/$1 answers=$2
+  shift 2
+  "$cxx" "$sources" "$objects"/runtime/preempt/{cfa_program,cfi,dwarf_expression,eh_frame,elf_file}.cc.o \
+    "$objects"/runtime/preempt/{map,module_text,modules,policy,table,withdrawal}.cc.o \
+    "$objects"/runtime/base/{check,os,print}.cc.o "$@" -o "$out" && "$out" "$answers"
+}
+
+warns_when_stripped() { # PROGRAM
+  strip -o "$work/$1.stripped" "$work/$1" &&
+    "$work/$1.stripped" opaque 2> "$work/warning" && [[ $(wc -l < "$work/warning") == 1 ]]
+}
+
+property Shared "$program" shared
+property StaticCxxRuntime answers_after_link static_cxx static-libstdc++ -static-libstdc++ -static-libgcc
+property StaticCxxRuntimeStripped warns_when_stripped static_cxx
+property Static answers_after_link static static -static
+property StaticStripped warns_when_stripped static
+exit $failed
