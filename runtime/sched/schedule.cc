@@ -51,6 +51,8 @@ G* TakeGlobal(P* p, std::int32_t max) {
 // left alone if it is the head: it has had its slice, and picking it again made the 40 ms tail
 // that Go shows.
 G* TakeGlobalOnTick(M* m, P* p) {
+  // Next inherits a slice and a victim goes on with its own: neither counts, as in Go's schedtick.
+  if (p->queue.PeekNext() != nullptr || p->queue.HasVictim()) return nullptr;
   if (p->until_global > 1) {
     --p->until_global;
     return nullptr;
@@ -240,7 +242,7 @@ void Execute(M* m, Choice choice) {
       const std::uint64_t start = now - gp->slice_used_ns;
       if (gp->slice_used_ns != 0) {
         // Back from a wake-up: at least as long as it was away, and the granularity, belong to it.
-        const std::uint64_t away = now - gp->taken_at_ns;
+        const std::uint64_t away = gp->taken_at_ns == 0 ? 0 : now - gp->taken_at_ns;
         p->wakeup_allowed_ns.store(now + std::max(base::kWakeupGranularityNs, away),
                                    std::memory_order_relaxed);
       }
