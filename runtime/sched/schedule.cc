@@ -243,7 +243,7 @@ void Execute(M* m, Choice choice) {
   G* gp = choice.gp;
   P* p = m->p;
   BookRunning(m, p, gp, choice.inherit);
-  if (m->clock_ns == 0 && (gp->async_preempted || gp->slice_used_ns != 0)) {
+  if (m->clock_ns == 0 && (gp->needs_g0 & kNeedsDating) != 0) {
     m->clock_ns = base::NowNs();
   }
   if (m->clock_ns != 0) {
@@ -268,8 +268,10 @@ void Execute(M* m, Choice choice) {
     }
     m->clock_ns = 0;
   }
-  gp->slice_used_ns = 0;
-  gp->async_preempted = false;
+  if (gp->needs_g0 != 0) {
+    gp->needs_g0 &= ~kNeedsDating;
+    gp->slice_used_ns = 0;
+  }
   if (!p->queue.Empty()) NoteQueued();
   LoadThreadState(m, gp);
   urge_switch(&m->g0_sp, gp->sp, nullptr, nullptr);
@@ -278,7 +280,6 @@ void Execute(M* m, Choice choice) {
 // Resumes a goroutine whose preemption was called off: the same run of the same slice, with its
 // request still pending.
 void GoOn(M* m, G* gp) {
-  gp->m.store(m, std::memory_order_relaxed);
   m->curg.store(gp, std::memory_order_release);
   m->clock_ns = 0;
   LoadThreadState(m, gp);
