@@ -178,7 +178,10 @@ void SettlePreempted(M* m, G* gp, bool by_signal) {
   // place at the head of this P's queue.
   gp->slice_used_ns = used;
   gp->taken_at_ns = now;
-  if (G* displaced = p->queue.ReplaceVictim(gp)) sched::PutLocal(p, displaced);
+  if (G* displaced = p->queue.ReplaceVictim(gp)) {
+    displaced->taken_at_ns = 0;  // from now on it waits for its turn, not for who woke
+    sched::PutLocal(p, displaced);
+  }
 }
 
 void StopAtPrologue(M* m, G* gp) {

@@ -74,7 +74,9 @@ inline G* PickDirect(M* m, P* p, bool* inherit) {
   if (URGE_UNLIKELY(p->attention.load(std::memory_order_relaxed) != 0 || m->lockedg != nullptr)) {
     return nullptr;
   }
-  if (URGE_UNLIKELY(--p->until_global == 0)) {
+  // Next inherits a slice and a victim goes on with its own: neither counts, as in Go's schedtick.
+  if (p->queue.PeekNext() == nullptr && !p->queue.HasVictim() &&
+      URGE_UNLIKELY(--p->until_global == 0)) {
     p->until_global = 1;  // g0 repeats the count
     if (g_sched.global_size.load(std::memory_order_relaxed) != 0) return nullptr;
     p->until_global = base::kGlobalQueueTick;
