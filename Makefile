@@ -4,7 +4,7 @@
 #
 #   asm/ runtime/ sysmon/        the runtime: lib/liburge.a, lib/liburge.so
 #   asm/x86_64/morestack*.S      the prologue hook: lib/liburge_split.a, linked into each
-#   asm/x86_64/wrap_*.S            module that is compiled with -fsplit-stack
+#   asm/x86_64/*_pthread.S         module that is compiled with -fsplit-stack
 #   stress/<name>.cc             a stress program; stress/<name>/*.cc is one of several files
 #   stress/common/*              linked into stress programs, benchmarks and tests/stress as needed
 #   stress/bench/<name>.cc       a benchmark
@@ -20,6 +20,8 @@
 #
 #   // build: -mavx512f          more flags for the compiler
 #   // link: -lz                 more flags for the linker
+#   // alone: asm/x86_64/switch.S  linked with these sources of the runtime instead of liburge.a
+#   // compiler: clang++          compiled with this one, whatever CXX is
 #   // needs: boost/fiber/all.hpp  headers without which the program is left out
 #   // skip: asan tsan           configurations whose `make test` leaves this test out
 #
@@ -63,7 +65,7 @@ LIBDIR := $(BUILD)/lib
 
 sources = $(sort $(foreach dir,$1,$(wildcard $(dir)/*.cc $(dir)/*.c $(dir)/*.S)))
 
-SPLIT_SRC := $(wildcard asm/x86_64/morestack*.S asm/x86_64/wrap_*.S)
+SPLIT_SRC := $(wildcard asm/x86_64/morestack*.S asm/x86_64/*_pthread.S)
 RUNTIME_SRC := $(filter-out $(SPLIT_SRC),$(call sources,asm asm/x86_64 runtime runtime/* sysmon))
 STRESS_DIRS := $(filter-out stress/bench stress/common,$(patsubst %/,%,$(sort $(dir $(wildcard stress/*/*.cc)))))
 STRESS_SRC := $(call sources,stress $(STRESS_DIRS))
@@ -100,13 +102,15 @@ NO_UNDEFINED := $(if $(SANITIZE),,-Wl,--no-undefined)# clang's sanitizers leave 
 PREPROCESS := -Iruntime/include -I. $(if $(filter 1,$(ZYDIS)),-DURGE_HAVE_ZYDIS=1) -MMD -MP $(CPPFLAGS)
 COMMON := -g -Wall -Wextra -fasynchronous-unwind-tables -fvisibility=hidden $(OPTIMISE)
 COMPILE.S = $(CC) $(PREPROCESS) -g
-COMPILE.c = $(CC) $(PREPROCESS) -std=gnu11 $(COMMON) $(CFLAGS)
-COMPILE.cc = $(CXX) $(PREPROCESS) -std=c++20 $(COMMON) $(CXXFLAGS)
+COMPILE.c = $(or $(compiler.$<),$(CC)) $(PREPROCESS) -std=gnu11 $(COMMON) $(CFLAGS)
+COMPILE.cc = $(or $(compiler.$<),$(CXX)) $(PREPROCESS) -std=c++20 $(COMMON) $(CXXFLAGS)
 LINK.cc = $(CXX) $(SANITIZE) $(LDFLAGS)
 RUNTIME_FLAGS := -fPIC -fno-plt
 PROGRAM_FLAGS := -fPIE
 
-URGE_LIBS = -Wl,--push-state,--as-needed -lunwind $(if $(filter 1,$(ZYDIS)),-lZydis) \
+# libgcc_s comes before libunwind, which has _Unwind_* functions of its own: they take a lock and
+# block signals, and exceptions must not go through them.
+URGE_LIBS = -Wl,--push-state,--no-as-needed -lgcc_s -Wl,--as-needed -lunwind $(if $(filter 1,$(ZYDIS)),-lZydis) \
             $(call pkg,--libs $(ABSL)) -lpthread -ldl -Wl,--pop-state
 LIBS.stress = -Wl,--as-needed $(call pkg,--libs $(ABSL_FLAGS))
 LIBS.bench = -Wl,--as-needed -lbenchmark $(call pkg,--libs $(ABSL_FLAGS))
@@ -185,13 +189,14 @@ $(LIBDIR)/split-checked: $(SPLIT) $(STATIC) scripts/check-split-link
 define program
 $(if $(call notes,missing,$3),LEFT_OUT,$2_BINARIES) += $1
 $1: $(call object,$3) $(if $(uses_common),$(STRESS_COMMON)) \
-    $(if $(uses_common)$(filter %_split.cc %_split.c,$3),$(SPLIT)) $(STATIC)
+    $(if $(uses_common)$(filter %_split.cc %_split.c,$3),$(SPLIT)) $(runtime_objects)
 	@mkdir -p $$(@D); echo "  LINK  $$@"
 	@$$(LINK.cc) -o $$@ $$^ $$(LIBS.$2) $(call notes,link,$3 $(if $(uses_common),$(COMMON_SRC))) \
 	  $(if $(call notes,main,$3),,$$(LIBS.$2.main)) $$(URGE_LIBS)
 
 endef
 notes = $(strip $(foreach source,$2,$($1.$(source))))
+runtime_objects = $(if $(call notes,alone,$3),$(call object,$(call notes,alone,$3)),$(STATIC))
 uses_common = $(filter stress/% tests/stress/%,$3)
 
 STRESS_COMMON := $(BUILD)/stress/common.a
@@ -284,7 +289,7 @@ bench-built: $(bench_BINARIES)
 	@for program in $^; do echo "== $$program"; $$program $(ARGS); done
 
 prove-built: $(filter $(BUILD)/tests/prove/%,$(tests_BINARIES)) $(programs_BINARIES)
-	@URGE_PROVE=full scripts/run-tests $(filter $(BUILD)/tests/prove/%,$^)
+	@URGE_PROVE=full URGE_TEST_TIMEOUT=600 scripts/run-tests $(filter $(BUILD)/tests/prove/%,$^) $(wildcard tests/prove/*_test.sh)
 
 check-built: libs
 	@scripts/check-style

@@ -18,6 +18,7 @@
 #include "runtime/preempt/signal.h"
 #include "runtime/sched/sched.h"
 #include "sysmon/deadlock.h"
+#include "sysmon/schedtrace.h"
 
 namespace urge::sysmon {
 namespace {
@@ -208,6 +209,7 @@ Plan LookAround() {
   }
   LookAtTimers(now, plan);
   plan.At(LookForDeadlock(now));
+  plan.At(TraceScheduler(now));
   if (preempt::TakeUnknownTextSeen()) {
     preempt::PreemptionMap::Rebuild();
     preempt::InvalidateCfiCache();

@@ -156,6 +156,14 @@ void SettlePreempted(M* m, G* gp, bool by_signal) {
                      p->tick.load(std::memory_order_relaxed);
   const std::uint64_t start = p->slice_start_ns.load(std::memory_order_relaxed);
   const std::uint64_t used = dated && now > start ? now - start : 1;
+  auto stay = sched::StayStopped::kAsked;
+  if (URGE_UNLIKELY(gp->stay_stopped.load(std::memory_order_relaxed) == stay) &&
+      gp->stay_stopped.compare_exchange_strong(stay, sched::StayStopped::kStopped)) {
+    // Go: preemptPark. Whoever asked for it owns the stack as soon as it sees the state.
+    gp->wait_reason.store(sched::WaitReason::kStopped, std::memory_order_relaxed);
+    sched::Transition(gp, sched::GStatus::kRunning, sched::GStatus::kPreempted);
+    return;
+  }
   sched::Transition(gp, sched::GStatus::kRunning, sched::GStatus::kRunnable);
   if (reason == PreemptReason::kSlice || reason == PreemptReason::kNone ||
       used >= sched::g_sched.settings.slice_ns) {

@@ -115,7 +115,21 @@ void RequestAtSliceEnd(M* m, G* gp) {
   if (waiters) NoteRequest(p, gp, sched::PreemptReason::kSlice, now);
 }
 
+// The kernel leaves AC as the interrupted code had it, and compiled code makes unaligned accesses.
+inline void ClearAlignmentCheck() {
+  asm volatile(
+      "leaq -128(%%rsp), %%rsp\n\t"  // a leaf may have a red zone of its own
+      "pushfq\n\t"
+      "andq %0, (%%rsp)\n\t"
+      "popfq\n\t"
+      "leaq 128(%%rsp), %%rsp"
+      :
+      : "i"(~URGE_EFLAGS_AC)
+      : "memory", "cc");
+}
+
 void OnSignal(int signal, siginfo_t* info, void* raw_context) {
+  ClearAlignmentCheck();
   const int saved_errno = errno;
   M* m = sched::CurrentM();
   const bool ours = info->si_value.sival_ptr == &g_token &&

@@ -50,6 +50,10 @@ enum WiredReason : std::uint32_t {
 // Who asked a goroutine to stop, strongest last.
 enum class PreemptReason : std::uint8_t { kNone, kWakeup, kSlice, kStop };
 
+// Whether a preempted goroutine parks in kPreempted instead of being queued: the suspender asks or
+// withdraws, the goroutine's M consents; each by compare-and-swap, so they agree. See suspend.h.
+enum class StayStopped : std::uint8_t { kNo, kAsked, kStopped };
+
 struct alignas(base::kCacheLine) G {
   // --- What a switch touches ---
   void* sp = nullptr;                    // [g] saved by urge_switch
@@ -72,7 +76,7 @@ struct alignas(base::kCacheLine) G {
   std::atomic<M*> wired_m{nullptr};   // [g] the M it is wired to. Go: g.lockedm
   // [a] Its code answers signals only, so the next slice end needs no waiting for a prologue.
   std::atomic<bool> wants_signal{false};
-  std::atomic<bool> stay_stopped{false};  // [a] park in kPreempted instead of requeueing
+  std::atomic<StayStopped> stay_stopped{StayStopped::kNo};  // [a] by compare-and-swap
   bool async_preempted = false;       // [g] stopped inside asyncPreempt
   std::uint64_t slice_used_ns = 0;    // [g] part of its slice it had used when a wake-up took its P
   std::uint64_t taken_at_ns = 0;      // [g] when that was

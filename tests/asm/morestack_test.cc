@@ -1,5 +1,6 @@
 // morestack_test.cc: instrumented code computes the same with every prologue in the slow path, in
 // place or on new segments, as with none.
+// alone: asm/x86_64/switch.S
 
 #include "asm/morestack.h"
 

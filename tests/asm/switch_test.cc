@@ -1,4 +1,5 @@
 // switch_test.cc: urge_switch and the bottom frame keep their promises to a context.
+// alone: asm/x86_64/switch.S asm/x86_64/entry.S runtime/preempt/xstate.cc
 
 #include "asm/switch.h"
 

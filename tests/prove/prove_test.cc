@@ -1,9 +1,12 @@
-// prove.cc: the single-step proof of the assembly. Usage: prove [--boundaries N] [--kind
-// fxsave|xsave|xsavec] [--list]
+// The single-step proof of the assembly. Usage: prove_test [--boundaries N] [--kind KIND], where
+// KIND is fxsave, xsave or xsavec. URGE_PROVE=full stands for --boundaries 1000000.
 //
 // Runs the corpus over and over, preempted at every instruction boundary, until N boundaries were
 // injected (one whole pass at least). Each routine's digest must equal that of an undisturbed run,
 // and is 0 only if the routine finds itself wrong.
+// alone: asm/x86_64/switch.S asm/x86_64/entry.S asm/x86_64/async_preempt.S runtime/preempt/xstate.cc
+// link: -Wl,-z,now
+// skip: asan tsan
 
 #include <unistd.h>
 
@@ -118,7 +121,8 @@ void* urge_stackspace(std::size_t, std::uint64_t) { return nullptr; }
 }
 
 int main(int argc, char** argv) {
-  std::uint64_t wanted = 0;
+  const char* extent = std::getenv("URGE_PROVE");
+  std::uint64_t wanted = extent != nullptr && std::strcmp(extent, "full") == 0 ? 1'000'000 : 0;
   const char* kind = "xsavec";
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--boundaries") == 0 && i + 1 < argc) {

@@ -1,5 +1,8 @@
-// morestack_cases.cc: see morestack_cases.h. Compiled with -fsplit-stack and -DURGE_CASES=GccCases
-// or ClangCases.
+// The functions behind morestack_cases.h. Included by one file a compiler, each of which defines
+// URGE_CASES as GccCases or ClangCases.
+
+#ifndef URGE_TESTS_ASM_MORESTACK_BODIES_H_
+#define URGE_TESTS_ASM_MORESTACK_BODIES_H_
 
 #include "tests/asm/morestack_cases.h"
 
@@ -223,3 +226,5 @@ std::vector<MorestackCase> URGE_CASES() {
 }
 
 }  // namespace urge::test
+
+#endif  // URGE_TESTS_ASM_MORESTACK_BODIES_H_

@@ -1,5 +1,6 @@
 // morestack_nested.c: static chains, which travel in r10 and wait in rax while __morestack runs.
 // gcc only.
+// compiler: gcc
 
 #include <stdarg.h>
 #include <stdint.h>
