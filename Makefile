@@ -245,7 +245,7 @@ test: ## set up, build and run every test (ARGS: names of tests, all when empty)
 stress: programs ## run every stress program in turn with ARGS
 	@for program in $(stress_BINARIES); do echo "== $$program"; $$program $(ARGS); done
 
-bench: ## set up, build and run the benchmarks
+bench: ## set up, build and run the benchmarks, beside Go, Boost.Fiber and threads (ARGS=--no-peers)
 	@scripts/setup bench
 	@$(MAKE) bench-built
 
@@ -288,7 +288,7 @@ test-built: $(tests_BINARIES) $(readme_BINARIES) $(programs_BINARIES) $(stress_B
 
 bench-built: $(bench_BINARIES)
 	@for program in $(LEFT_OUT); do echo "left out, for want of a header: $$program"; done
-	@for program in $^; do echo "== $$program"; $$program $(ARGS); done
+	@stress/bench/run $(ARGS) $(BUILD) $^
 
 prove-built: $(filter $(BUILD)/tests/prove/%,$(tests_BINARIES)) $(programs_BINARIES)
 	@URGE_PROVE=full URGE_TEST_TIMEOUT=600 scripts/run-tests $(filter $(BUILD)/tests/prove/%,$^) $(wildcard tests/prove/*_test.sh)

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <exception>
 
+#include "asm/switch.h"
 #include "runtime/base/check.h"
 #include "runtime/base/os.h"
 #include "runtime/base/print.h"
@@ -84,7 +85,22 @@ void PrintFailure(int fd, const Context& context, Scope scope) {
   if (scope == Scope::kAll || GetLevel() >= Level::kAll) PrintAllGoroutines(fd, gp);
 }
 
-void StackOverflow(G*, std::size_t limit_bytes) { StackOverflowAt(limit_bytes, CaptureContext()); }
+void StackOverflow(G* gp, std::size_t limit_bytes) {
+  struct Overflow {
+    G* gp;
+    std::size_t limit_bytes;
+  } overflow{gp, limit_bytes};
+  // What is left of the stack may be too little for a report: it is made on g0.
+  sched::SetGuardWord(0);
+  urge_switch(
+      &gp->sp, sched::CurrentM()->g0_sp,
+      [](void* arg) {
+        const auto* overflow = static_cast<Overflow*>(arg);
+        StackOverflowAt(overflow->limit_bytes, ContextOfParked(overflow->gp));
+      },
+      &overflow);
+  __builtin_unreachable();
+}
 
 void StackOverflowAt(std::size_t limit_bytes, const Context& context) {
   if (BeginReport() == Turn::kMine) {

@@ -30,7 +30,7 @@ namespace urge::traceback {
 void Install();
 
 // Ends the process because gp's stack, on which the caller runs, is at its limit. For newstack.
-// Runs on: anything with 16 KiB of stack to spare.
+// Runs on: G.
 [[noreturn]] void StackOverflow(sched::G* gp, std::size_t limit_bytes);
 // The same from a signal's context, on the alternate stack.
 [[noreturn]] void StackOverflowAt(std::size_t limit_bytes, const Context& context);

@@ -30,12 +30,12 @@ void PrintAndExit(int) {
   g_wild();
   asm volatile("");  // no tail call
 }
-[[gnu::noinline]] void DivideByZero() { g_zero = 1 / g_zero; }
+[[gnu::noinline]] void DivideByZero() { g_zero = 100 / g_zero; }
 [[gnu::noinline]] void Trap() { __builtin_trap(); }
 [[gnu::noinline]] void Breakpoint() { asm volatile("int3"); }
 [[gnu::noinline]] void CallAbort() { std::abort(); }
-[[gnu::noinline]] void KillSelf() {
-  kill(getpid(), SIGSEGV);
+[[gnu::noinline]] void RaiseIt() {
+  raise(SIGSEGV);
   asm volatile("");
 }
 [[gnu::noinline]] void ReadBeyondFile() {
@@ -58,11 +58,15 @@ int main(int, char** argv) {
     if (kind == "trap") Trap();
     if (kind == "breakpoint") Breakpoint();
     if (kind == "abort") CallAbort();
-    if (kind == "kill") KillSelf();
+    if (kind == "raise") RaiseIt();
     if (kind == "bus") ReadBeyondFile();
     if (kind == "sleep") {
+      // On one processor the last line is printed when both others sleep.
       urge::go([] { urge::sleep_for(std::chrono::seconds(60)); });
-      write(STDOUT_FILENO, "ready\n", 6);
+      urge::go([] {
+        urge::yield();
+        [[maybe_unused]] const ssize_t n = write(STDOUT_FILENO, "ready\n", 6);
+      });
       urge::sleep_for(std::chrono::seconds(60));
     }
     DereferenceNull();

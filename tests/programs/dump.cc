@@ -11,7 +11,7 @@ std::atomic<bool> g_stop{false};
 }
 
 [[gnu::noinline]] void Receive(urge::chan<int> c) {
-  c.recv();
+  (void)c.recv();
   asm volatile("");  // no tail call
 }
 [[gnu::noinline]] void Lock(urge::mutex& mutex) {
@@ -27,12 +27,12 @@ std::atomic<bool> g_stop{false};
   }
 }
 [[gnu::noinline]] void Grandchild(urge::chan<int> c) {
-  c.recv();
+  (void)c.recv();
   asm volatile("");
 }
 [[gnu::noinline]] void Child(urge::chan<int> c) {
   urge::go({.name = "grandchild"}, Grandchild, c);
-  c.recv();
+  (void)c.recv();
   asm volatile("");
 }
 [[gnu::noinline]] void StartChild(urge::chan<int> c) {

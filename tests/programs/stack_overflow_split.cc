@@ -2,7 +2,12 @@
 
 #include <urge/urge.h>
 
+#include <string>
+
+bool volatile g_end = false;
+
 [[gnu::noinline]] int RunAway(int depth) {
+  if (g_end) return depth;
   volatile char room[100];
   room[0] = static_cast<char>(depth);
   return RunAway(depth + 1) + room[0];
@@ -13,4 +18,8 @@
   asm volatile("");  // no tail call
 }
 
-int main() { urge::run(StartRunning); }
+// Argument 1: bytes of stack.
+int main(int argc, char** argv) {
+  urge::go({.stack_size = argc > 1 ? std::stoul(argv[1]) : 0}, StartRunning);
+  urge::run([] { urge::sleep_for(std::chrono::seconds(60)); });
+}

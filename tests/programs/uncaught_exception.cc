@@ -13,14 +13,16 @@
   asm volatile("");  // no tail call
 }
 
+[[gnu::noinline]] void StartWorker() {
+  urge::go(Worker);
+  urge::sleep_for(std::chrono::seconds(60));
+}
+
 int main(int argc, char** argv) {
   urge::start();
   if (argc > 1 && std::string_view(argv[1]) == "thread") {
     std::thread(Worker).join();
   } else {
-    urge::run([] {
-      urge::go(Worker);
-      urge::sleep_for(std::chrono::seconds(60));
-    });
+    urge::run(StartWorker);
   }
 }

@@ -7,10 +7,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <filesystem>
 #include <stdexcept>
+#include <utility>
 
 namespace urge::test {
 namespace {
@@ -45,12 +48,16 @@ std::int64_t NowMs() {
   return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
 }
 
+// A test that is started by hand finds them next to its own folder.
+std::string ProgramsFolder() {
+  if (const char* folder = std::getenv("URGE_TEST_PROGRAMS")) return folder;
+  return std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path() / "programs";
+}
+
 }  // namespace
 
 ProgramResult RunProgram(const std::string& name, const ProgramOptions& options) {
-  const char* folder = std::getenv("URGE_TEST_PROGRAMS");
-  if (folder == nullptr) throw std::runtime_error("URGE_TEST_PROGRAMS is not set");
-  const std::string path = std::string(folder) + "/" + name;
+  const std::string path = ProgramsFolder() + "/" + name;
   std::vector<std::string> args = {path};
   args.insert(args.end(), options.args.begin(), options.args.end());
   std::vector<std::string> environment = options.environment;
@@ -74,6 +81,7 @@ ProgramResult RunProgram(const std::string& name, const ProgramOptions& options)
   err.CloseWriter();
 
   ProgramResult result;
+  int send_signal = options.send_signal;
   const std::int64_t deadline = NowMs() + options.timeout_s * 1000;
   pollfd fds[2] = {{out.ends[0], POLLIN, 0}, {err.ends[0], POLLIN, 0}};
   std::string* const texts[2] = {&result.out, &result.err};
@@ -90,6 +98,7 @@ ProgramResult RunProgram(const std::string& name, const ProgramOptions& options)
       const ssize_t n = read(fds[i].fd, buffer, sizeof(buffer));
       if (n > 0) texts[i]->append(buffer, static_cast<std::size_t>(n));
       if (n == 0) fds[i].fd = -1;
+      if (n > 0 && i == 0 && send_signal != 0) kill(child, std::exchange(send_signal, 0));
     }
   }
   int status;

@@ -17,12 +17,14 @@ struct ProgramResult {
 };
 
 struct ProgramOptions {
-  std::vector<std::string> args;
-  std::vector<std::string> environment;  // "NAME=value"; URGE_… of this process isn't inherited
+  std::vector<std::string> args{};
+  std::vector<std::string> environment{};  // "NAME=value"; URGE_… of this process isn't inherited
+  int send_signal = 0;                     // sent once the program has printed to stdout
   int timeout_s = 30;
 };
 
-// The program of that name below $URGE_TEST_PROGRAMS. Errors: std::runtime_error.
+// The program of that name in $URGE_TEST_PROGRAMS, or in ../programs as seen from the test. Errors:
+// std::runtime_error.
 ProgramResult RunProgram(const std::string& name, const ProgramOptions& options = {});
 
 }  // namespace urge::test

@@ -1,4 +1,6 @@
 // What a dying process prints, and how it ends.
+// The sanitizers have reports of their own for these deaths.
+// skip: asan tsan
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -33,7 +35,7 @@ TEST(UncaughtException, ShowsTheGoroutineThenTerminates) {
   EXPECT_THAT(result.err,
               ContainsRegex("ThrowNoSuchLuck\\(\\)\n\t.*/uncaught_exception\\+0x[0-9a-f]+\n"
                             "Worker\\(\\)\n"));
-  EXPECT_THAT(result.err, ContainsRegex("created by main.* in goroutine [0-9]+\n"));
+  EXPECT_THAT(result.err, ContainsRegex("created by StartWorker in goroutine [0-9]+\n"));
   EXPECT_THAT(result.err, HasSubstr("terminate called after throwing an instance of "
                                     "'std::runtime_error'\n  what():  no such luck\n"));
   EXPECT_LT(result.err.find("[running]"), result.err.find("terminate called"));
@@ -55,7 +57,8 @@ TEST(UncaughtException, PrintsNoTracebackWhenToldSo) {
   EXPECT_THAT(result.err, Not(HasSubstr("goroutine")));
 }
 
-void ExpectOverflow(const ProgramResult& result) {
+void ExpectOverflow(const std::string& program) {
+  const ProgramResult result = RunProgram(program);
   EXPECT_EQ(result.exit_status, 2);
   EXPECT_THAT(result.err, StartsWith("runtime: goroutine stack exceeds 262144-byte limit\n"
                                      "fatal error: stack overflow\n\ngoroutine "));
@@ -67,11 +70,17 @@ void ExpectOverflow(const ProgramResult& result) {
   EXPECT_GE(Count(result.err, "RunAway"), 90);
 }
 
-TEST(StackOverflow, IsReportedInUninstrumentedCode) {
-  ExpectOverflow(RunProgram("stack_overflow"));
-}
-TEST(StackOverflow, IsReportedInInstrumentedCode) {
-  ExpectOverflow(RunProgram("stack_overflow_split"));
+TEST(StackOverflow, IsReportedInUninstrumentedCode) { ExpectOverflow("stack_overflow"); }
+TEST(StackOverflow, IsReportedInInstrumentedCode) { ExpectOverflow("stack_overflow_split"); }
+
+TEST(StackOverflow, IsReportedOnTheSmallestStack) {
+  for (const char* program : {"stack_overflow", "stack_overflow_split"}) {
+    SCOPED_TRACE(program);
+    const ProgramResult result = RunProgram(program, {.args = {"32768"}});
+    EXPECT_EQ(result.exit_status, 2);
+    EXPECT_THAT(result.err, StartsWith("runtime: goroutine stack exceeds 32768-byte limit\n"));
+    EXPECT_THAT(result.err, ContainsRegex("RunAway\\(\\)\n.*\nStartRunning\\(\\)\n"));
+  }
 }
 
 TEST(Crash, ShowsWhereAndDiesByTheSignal) {
@@ -100,7 +109,7 @@ TEST(Crash, HasAReportForEachSignal) {
                         Case{"trap", SIGILL, "SIGILL: illegal instruction", "Trap"},
                         Case{"breakpoint", SIGTRAP, "SIGTRAP: trace trap", "Breakpoint"},
                         Case{"abort", SIGABRT, "SIGABRT: abort", "CallAbort"},
-                        Case{"kill", SIGSEGV, "SIGSEGV: segmentation violation", ""},
+                        Case{"raise", SIGSEGV, "SIGSEGV: segmentation violation", "RaiseIt"},
                         Case{"bus", SIGBUS, "SIGBUS: bus error", "ReadBeyondFile"}}) {
     SCOPED_TRACE(c.kind);
     const ProgramResult result = Crash(c.kind);
@@ -109,6 +118,14 @@ TEST(Crash, HasAReportForEachSignal) {
     EXPECT_EQ(Count(result.err, c.text), 1);
     EXPECT_THAT(result.err, HasSubstr(c.function));
   }
+}
+
+TEST(Quit, ShowsEveryGoroutineAndExitsWithTwo) {
+  const ProgramResult result = RunProgram(
+      "crash", {.args = {"sleep"}, .environment = {"URGE_MAXPROCS=1"}, .send_signal = SIGQUIT});
+  EXPECT_EQ(result.exit_status, 2);
+  EXPECT_THAT(result.err, StartsWith("SIGQUIT: quit\nPC=0x"));
+  EXPECT_EQ(Count(result.err, " [sleep]:\n"), 2) << result.err;
 }
 
 TEST(Crash, OfAPlainThreadIsLeftAlone) {

@@ -187,7 +187,7 @@ class future {
 // runtime if it isn't running.
 // Errors: as go().
 template <class F, class... A>
-[[nodiscard]] auto async(F&& f, A&&... args) {
+[[nodiscard, gnu::always_inline]] inline auto async(F&& f, A&&... args) {
   detail::require_callable<std::decay_t<F>>(f, "urge::async: null function");
   auto call = detail::bind_call(std::forward<F>(f), std::forward<A>(args)...);
   using Call = decltype(call);

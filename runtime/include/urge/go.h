@@ -22,11 +22,11 @@ using label_list = std::vector<std::pair<std::string, std::string>>;
 
 struct go_options {
   // Shown in tracebacks; at most 31 bytes are kept.
-  std::string_view name;
+  std::string_view name{};
   // Bytes of stack, rounded up to pages; 0 means options::stack_size. 32 KiB to 1 GiB.
   std::size_t stack_size = 0;
   // Added to the parent's labels; a key of the parent's is replaced.
-  label_list labels;
+  label_list labels{};
 };
 
 // Runs f(args...) as a goroutine. The callable and the arguments are decay-copied, as by
@@ -37,12 +37,12 @@ struct go_options {
 // that leaves f ends the process by std::terminate after the goroutine's traceback.
 // Go: the go statement.
 template <class F, class... A>
-void go(F&& f, A&&... args) {
+[[gnu::always_inline]] inline void go(F&& f, A&&... args) {
   detail::require_callable<std::decay_t<F>>(f, "urge::go: null function");
   detail::spawn(nullptr, detail::bind_call(std::forward<F>(f), std::forward<A>(args)...));
 }
 template <class F, class... A>
-void go(const go_options& options, F&& f, A&&... args) {
+[[gnu::always_inline]] inline void go(const go_options& options, F&& f, A&&... args) {
   detail::require_callable<std::decay_t<F>>(f, "urge::go: null function");
   detail::spawn(&options, detail::bind_call(std::forward<F>(f), std::forward<A>(args)...));
 }

@@ -105,7 +105,7 @@ class wait_group {
 
   // Runs f(args...) as a goroutine that counts until it has returned. Errors: as urge::go.
   template <class F, class... A>
-  void go(F&& f, A&&... args) {
+  [[gnu::always_inline]] void go(F&& f, A&&... args) {
     detail::require_callable<std::decay_t<F>>(f, "urge::wait_group::go: null function");
     auto call = detail::bind_call(std::forward<F>(f), std::forward<A>(args)...);
     add(1);

@@ -73,8 +73,10 @@ void invoke_closure(void* p) {
   std::move (*closure)();
 }
 
+// Inlined into go and async, and these into their callers, so that the return address of
+// spawn_prepare is where a traceback says that the goroutine was created.
 template <class Closure>
-void spawn(const go_options* options, Closure&& closure) {
+[[gnu::always_inline]] inline void spawn(const go_options* options, Closure&& closure) {
   using Stored = std::decay_t<Closure>;
   if constexpr (sizeof(Stored) > max_inline_closure || alignof(Stored) > 64) {
     auto boxed = std::make_unique<Stored>(std::forward<Closure>(closure));
