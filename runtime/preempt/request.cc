@@ -90,11 +90,10 @@ bool NoteRequest(P* p, G* gp, PreemptReason reason, std::uint64_t now_ns) {
   if (pending && gp->preempt_reason.load(std::memory_order_relaxed) >= reason) return false;
   trace::AddShared(RequestCounter(reason));
   gp->preempt_reason.store(reason, std::memory_order_relaxed);
-  if (!pending) {
-    gp->mark_ns.store(now_ns, std::memory_order_relaxed);
-    // release: whoever sees the request sees its reason and time.
-    gp->preempt.store(true, std::memory_order_release);
-  } else {
+  if (!pending) gp->mark_ns.store(now_ns, std::memory_order_relaxed);
+  // A read-modify-write: of two that ask at once, one supersedes the other. release: whoever sees
+  // the request sees its reason and time.
+  if (gp->preempt.exchange(true, std::memory_order_release)) {
     trace::AddShared(Counter::kSuperseded);
   }
   return true;

@@ -47,11 +47,14 @@ inline void LoadThreadState(M* m, G* gp) {
   SetGuardWord(gp->guard.load(std::memory_order_relaxed));
 }
 
-// Forgets a request to stop. Go: execute() clears gp.preempt and stackguard0.
-inline void ClearRequest(G* gp) {
-  gp->preempt.store(false, std::memory_order_relaxed);
+// Forgets a request to stop; true if there was one, which the caller counts as answered.
+// Go: execute() clears gp.preempt and stackguard0.
+inline bool ClearRequest(G* gp) {
+  // A read-modify-write: each request is answered once.
+  const bool pending = gp->preempt.exchange(false, std::memory_order_relaxed);
   gp->preempt_reason.store(PreemptReason::kNone, std::memory_order_relaxed);
   gp->guard.store(gp->true_guard, std::memory_order_relaxed);
+  return pending;
 }
 
 // Books gp as the goroutine that runs on (m, p). A switch that inherits the time slice doesn't
@@ -60,8 +63,7 @@ inline void BookRunning(M* m, P* p, G* gp, bool inherit) {
   Transition(gp, GStatus::kRunnable, GStatus::kRunning);
   if (URGE_UNLIKELY(gp->preempt.load(std::memory_order_relaxed))) {
     // It was asked to stop and stopped by itself.
-    p->stats.Add(trace::Counter::kAckVoluntary);
-    ClearRequest(gp);
+    if (ClearRequest(gp)) p->stats.Add(trace::Counter::kAckVoluntary);
   }
   m->curg.store(gp, std::memory_order_release);
   Bump(p->switches);

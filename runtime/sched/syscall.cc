@@ -57,8 +57,7 @@ void EnterSyscall() {
   gp->wait_since_ns.store(0, std::memory_order_relaxed);
   Transition(gp, GStatus::kRunning, GStatus::kSyscall);
   if (gp->preempt.load(std::memory_order_relaxed)) {
-    p->stats.Add(trace::Counter::kAckVoluntary);
-    ClearRequest(gp);
+    if (ClearRequest(gp)) p->stats.Add(trace::Counter::kAckVoluntary);
     SetGuardWord(gp->true_guard);
   }
   m->syscall_p = p;

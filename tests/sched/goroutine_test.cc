@@ -167,6 +167,8 @@ void RunsPayload() {
     }
   });
   group.wait();
+  urge::async([payload] { EXPECT_EQ(payload.bytes[Bytes - 1], static_cast<unsigned char>((Bytes - 1) * 7)); })
+      .get();
 }
 
 TEST_P(GoroutineTest, ClosuresOfEverySizeAndAlignmentArriveWhole) {

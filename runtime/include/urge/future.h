@@ -110,16 +110,16 @@ using future_value_t =
 template <class R, class Call>
 struct async_call {
   future_half<R> state;
-  Call call;
+  std::optional<Call> call;
   void operator()() && {
     try {
-      // The closure is destroyed before anybody hears of the result, so that what it refers to
-      // may go then.
-      Call mine(std::move(call));
-      state->result.set_from(std::move(mine));
+      state->result.set_from(*std::move(call));
     } catch (...) {
       state->error = std::current_exception();
     }
+    // The closure is destroyed before anybody hears of the result, so that what it refers to may
+    // go then. Where it is: it may be larger than the stack.
+    call.reset();
     state->done.set();
   }
 };
