@@ -192,7 +192,12 @@ Choice FindRunnable(M* m) {
       if ((attention & kAttendSlice) != 0) {
         // The slice that next would inherit is over: it goes to the end of the line. Whoever a
         // timer wakes below comes first all the same.
-        if (G* gp = p->queue.PopNext()) PutLocal(p, gp);
+        // Goroutines that run through next hand on one slice and make no ticks: a whole slice of
+        // theirs is worth the look at the global queue that 61 ticks are.
+        if (G* gp = p->queue.PopNext()) {
+          PutLocal(p, gp);
+          p->until_global = 1;
+        }
       }
     }
     // Somebody's timer is due while every P is busy: this one was chosen to look at them all.
