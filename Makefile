@@ -106,6 +106,8 @@ COMPILE.c = $(or $(compiler.$<),$(CC)) $(PREPROCESS) -std=gnu11 $(COMMON) $(CFLA
 COMPILE.cc = $(or $(compiler.$<),$(CXX)) $(PREPROCESS) -std=c++20 $(COMMON) $(CXXFLAGS)
 LINK.cc = $(CXX) $(SANITIZE) $(LDFLAGS)
 RUNTIME_FLAGS := -fPIC -fno-plt
+# Unique symbols outside a COMDAT group clash with a user's; clang never makes any.
+RUNTIME_FLAGS.cc := $(if $(findstring clang,$(CXX)),,-fno-gnu-unique)
 PROGRAM_FLAGS := -fPIE
 
 # libgcc_s comes before libunwind, which has _Unwind_* functions of its own: they take a lock and
@@ -122,14 +124,14 @@ LIBS.tests.main = -lgtest_main
 # ---- Objects ------------------------------------------------------------------------------------
 
 object = $(patsubst %,$(BUILD)/obj/%.o,$1)
-flags = $(if $(filter asm/% runtime/% sysmon/%,$1),$(RUNTIME_FLAGS),$(PROGRAM_FLAGS)) \
+flags = $(if $(filter asm/% runtime/% sysmon/%,$1),$(RUNTIME_FLAGS) $(RUNTIME_FLAGS$(suffix $1)),$(PROGRAM_FLAGS)) \
         $(if $(filter %_split.cc %_split.c,$1),-fsplit-stack) $(build.$1)
 
 # The flags and the sources of the last build: when these have changed, objects or libraries are
 # older than the files that record them.
 record = $(if $(call differ,$(strip $2),$(strip $(file < $1))),$(file > $1,$2))
 differ = $(if $(and $(findstring x$1x,x$2x),$(findstring x$2x,x$1x)),,yes)
-FLAGS := $(COMPILE.S) $(COMPILE.c) $(COMPILE.cc) $(LINK.cc) $(RUNTIME_FLAGS) $(PROGRAM_FLAGS)
+FLAGS := $(COMPILE.S) $(COMPILE.c) $(COMPILE.cc) $(LINK.cc) $(RUNTIME_FLAGS) $(RUNTIME_FLAGS.cc) $(PROGRAM_FLAGS)
 $(call record,$(BUILD)/flags,$(FLAGS))
 $(call record,$(BUILD)/sources,$(ALL_SRC))
 
@@ -243,7 +245,7 @@ test: ## set up, build and run every test (ARGS: names of tests, all when empty)
 stress: programs ## run every stress program in turn with ARGS
 	@for program in $(stress_BINARIES); do echo "== $$program"; $$program $(ARGS); done
 
-bench: ## set up, build and run the benchmarks
+bench: ## set up, build and run the benchmarks, beside Go, Boost.Fiber and threads (ARGS=--no-peers)
 	@scripts/setup bench
 	@$(MAKE) bench-built
 
@@ -286,7 +288,7 @@ test-built: $(tests_BINARIES) $(readme_BINARIES) $(programs_BINARIES) $(stress_B
 
 bench-built: $(bench_BINARIES)
 	@for program in $(LEFT_OUT); do echo "left out, for want of a header: $$program"; done
-	@for program in $^; do echo "== $$program"; $$program $(ARGS); done
+	@stress/bench/run $(ARGS) $(BUILD) $^
 
 prove-built: $(filter $(BUILD)/tests/prove/%,$(tests_BINARIES)) $(programs_BINARIES)
 	@URGE_PROVE=full URGE_TEST_TIMEOUT=600 scripts/run-tests $(filter $(BUILD)/tests/prove/%,$^) $(wildcard tests/prove/*_test.sh)

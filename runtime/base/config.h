@@ -46,6 +46,9 @@ inline constexpr std::uint64_t kMaxSliceNs = 10'000'000'000;
 // is taken for a wake-up at most once per this interval: the bound that keeps a storm of wake-ups
 // from starving the hogs (they keep at least half of the time).
 inline constexpr std::uint64_t kWakeupGranularityNs = 100'000;
+// So many goroutines woken by timers run one after another, each before the goroutine whose
+// processor was taken for the first; those after them queue up behind the others.
+inline constexpr std::uint32_t kMaxWakesInARow = 64;
 // After the mark in the guard word, a goroutine has this long to reach a prologue before the
 // signal follows; instrumented code answers in well under a microsecond.
 inline constexpr std::uint64_t kMarkGraceNs = 5'000;

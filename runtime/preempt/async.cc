@@ -19,6 +19,5 @@ void AfterAsyncPreempt(void* arg) {
 extern "C" void urge_async_preempt_park() {
   sched::M* m = sched::CurrentM();
   sched::G* gp = m->curg.load(std::memory_order_relaxed);
-  gp->async_preempted = true;
   sched::SwitchToG0(m, gp, AfterAsyncPreempt, gp);
 }

@@ -88,7 +88,10 @@ void checkpoint_slow() noexcept {
 }
 
 void no_preempt_enter() noexcept {
-  if (sched::G* gp = sched::CurrentG()) ++gp->no_preempt;
+  if (sched::G* gp = sched::CurrentG()) {
+    ++gp->no_preempt;
+    gp->marked_by_use = true;
+  }
 }
 
 void no_preempt_leave() noexcept {

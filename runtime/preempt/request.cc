@@ -131,13 +131,13 @@ void RequestPreemption(P* p, PreemptReason reason) {
 
 void SettlePreempted(M* m, G* gp, bool by_signal) {
   P* p = m->p;
+  gp->marked_by_use = true;
   const std::uint64_t now = base::NowNs();
   const PreemptReason reason = gp->preempt_reason.load(std::memory_order_relaxed);
   const ForeignFrames foreign = Inspect(gp);
   if (foreign.verdict != ForeignVerdict::kClear) {
     p->stats.Add(Counter::kDeferCallback);
     gp->guard.store(gp->true_guard, std::memory_order_relaxed);
-    gp->async_preempted = false;
     m->go_on_g = gp;
     return;
   }
@@ -148,6 +148,7 @@ void SettlePreempted(M* m, G* gp, bool by_signal) {
     p->stats.Record(by_signal ? trace::Latency::kAckSignal : trace::Latency::kAckPrologue,
                     now - asked);
   }
+  gp->needs_g0 |= sched::kNeedsDating;
   gp->wants_signal.store(by_signal, std::memory_order_relaxed);
   sched::ClearRequest(gp);
   m->clock_ns = now;
@@ -177,7 +178,10 @@ void SettlePreempted(M* m, G* gp, bool by_signal) {
   // place at the head of this P's queue.
   gp->slice_used_ns = used;
   gp->taken_at_ns = now;
-  if (G* displaced = p->queue.ReplaceVictim(gp)) sched::PutLocal(p, displaced);
+  if (G* displaced = p->queue.ReplaceVictim(gp)) {
+    displaced->taken_at_ns = 0;  // from now on it waits for its turn, not for who woke
+    sched::PutLocal(p, displaced);
+  }
 }
 
 void StopAtPrologue(M* m, G* gp) {
@@ -197,7 +201,6 @@ void StopAtPrologue(M* m, G* gp) {
     sched::SetGuardWord(gp->true_guard);
     return;
   }
-  gp->async_preempted = true;  // dated when it goes on, as after a signal
   sched::SwitchToG0(m, gp, AfterStopAtPrologue, gp);
 }
 

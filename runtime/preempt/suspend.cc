@@ -17,12 +17,12 @@ using sched::StayStopped;
 namespace {
 
 void Ask(G* gp) {
-  const M* m = gp->m.load(std::memory_order_acquire);
-  // Ms are type-stable and their P is re-checked by the request: a stale pair asks a stranger to
-  // yield, at worst.
-  P* p = m == nullptr ? nullptr : m->p;
-  if (p != nullptr && m->curg.load(std::memory_order_relaxed) == gp) {
-    RequestPreemption(p, sched::PreemptReason::kStop);
+  for (const M* m = sched::g_sched.all_ms.load(std::memory_order_acquire); m != nullptr;
+       m = m->all_next) {
+    if (m->curg.load(std::memory_order_relaxed) != gp) continue;
+    // Ms and Ps are type-stable: a pair that is out of date asks a stranger to yield, at worst.
+    if (P* p = m->p) RequestPreemption(p, sched::PreemptReason::kStop);
+    return;
   }
 }
 

@@ -54,51 +54,57 @@ enum class PreemptReason : std::uint8_t { kNone, kWakeup, kSlice, kStop };
 // withdraws, the goroutine's M consents; each by compare-and-swap, so they agree. See suspend.h.
 enum class StayStopped : std::uint8_t { kNo, kAsked, kStopped };
 
+// Bits of G::needs_g0: why it can't be switched to from another goroutine's stack.
+enum NeedsG0 : std::uint8_t {
+  kNeedsItsThread = 1u << 0,  // wired: g0 hands the P to its M
+  kNeedsDating = 1u << 1,     // was preempted: g0 reads the clock for the rest of its slice
+};
+
 struct alignas(base::kCacheLine) G {
-  // --- What a switch touches ---
+  // --- One line: all that a switch touches ---
   void* sp = nullptr;                    // [g] saved by urge_switch
   std::atomic<std::uintptr_t> guard{0};  // [a] true guard, or kStackPreempt while asked to stop
-  std::atomic<GStatus> status{GStatus::kIdle};  // [g] moved by Transition() only
-  int saved_errno = 0;                   // [g]
   std::uintptr_t true_guard = 0;         // [g] stack.lo plus the reserve
   EhGlobals eh;                          // [g] while off its thread
   G* link = nullptr;                     // [owner of the list it is on]
-  std::atomic<M*> m{nullptr};            // [m] the M it runs on, null while it doesn't run
+  std::atomic<GStatus> status{GStatus::kIdle};  // [g] moved by Transition() only
+  int saved_errno = 0;                          // [g]
   // [a] Asked to stop; written by requesters, cleared when it stops (or goes on).
   std::atomic<bool> preempt{false};
+  std::uint8_t needs_g0 = 0;  // [g] NeedsG0 bits
+  bool marked_by_use = false;  // [g] something below isn't as in a fresh goroutine: reset at exit
 
-  // --- What preemption touches ---
+  // --- What preemption and wiring touch ---
   alignas(base::kCacheLine) std::atomic<PreemptReason> preempt_reason{PreemptReason::kNone};  // [a]
-  std::uint32_t no_preempt = 0;       // [g] depth of urge::no_preempt
-  std::uint32_t wired_reasons = 0;    // [g] WiredReason bits
+  std::uint32_t no_preempt = 0;         // [g] depth of urge::no_preempt
+  std::uint32_t wired_reasons = 0;      // [g] WiredReason bits
   std::uint32_t lock_thread_depth = 0;  // [g] lock_os_thread calls outstanding
   std::uint32_t blocking_depth = 0;     // [g] urge::blocking calls outstanding
-  std::atomic<M*> wired_m{nullptr};   // [g] the M it is wired to. Go: g.lockedm
+  std::atomic<M*> wired_m{nullptr};     // [g] the M it is wired to. Go: g.lockedm
   // [a] Its code answers signals only, so the next slice end needs no waiting for a prologue.
   std::atomic<bool> wants_signal{false};
   std::atomic<StayStopped> stay_stopped{StayStopped::kNo};  // [a] by compare-and-swap
-  bool async_preempted = false;       // [g] stopped inside asyncPreempt
-  std::uint64_t slice_used_ns = 0;    // [g] part of its slice it had used when a wake-up took its P
-  std::uint64_t taken_at_ns = 0;      // [g] when that was
+  std::uint64_t slice_used_ns = 0;  // [g] part of its slice it had used when a wake-up took its P
+  std::uint64_t taken_at_ns = 0;    // [g] when that was
   std::atomic<std::uint64_t> mark_ns{0};  // [a] when the pending request was made
 
   // --- Identity; read by tracebacks ---
   alignas(base::kCacheLine) std::uint64_t goid = 0;  // [g]
-  StackSpan stack;                     // [g] current stack; [lo, hi)
-  std::uint64_t parent_goid = 0;       // [g]
-  std::uintptr_t go_pc = 0;            // [g] pc after the spawn. Go: gopc
-  std::uintptr_t start_pc = 0;         // [g] pc of the entry function. Go: startpc
+  StackSpan stack;                                   // [g] current stack; [lo, hi)
+  std::uintptr_t stack_top = 0;                      // [g] hi less its colour: see config.h
+  std::uint64_t parent_goid = 0;                     // [g]
+  std::uintptr_t go_pc = 0;     // [g] pc after the spawn. Go: gopc
+  std::uintptr_t start_pc = 0;  // [g] pc of the entry function. Go: startpc
   std::atomic<WaitReason> wait_reason{WaitReason::kNone};  // [g]
-  std::atomic<std::uint64_t> wait_since_ns{0};  // [a] filled in by sysmon's and dumps' first look
-  std::uint64_t ready_ns = 0;          // [g] when a timer or stop made it runnable, else 0
-  bool system = false;                 // [g] the runtime's own; counted apart
-  bool standard_stack = true;          // [g]
-  bool entered = false;                // [g] holds a slot in goroutines()
-  LabelRef labels;                     // [g] inherited
-  AncestorRef ancestors;               // [g] only with URGE_DEBUG=tracebackancestors=N
-  char name[32] = {};                  // [g]
-  G* all_next = nullptr;               // [c] once on the list of all goroutines
+  bool system = false;          // [g] the runtime's own; counted apart
+  bool standard_stack = true;   // [g]
+  std::atomic<std::uint64_t> wait_since_ns{0};  // [a] filled in by the first dump that sees it wait
+  LabelRef labels;        // [g] inherited
+  AncestorRef ancestors;  // [g] only with URGE_DEBUG=tracebackancestors=N
+  char name[32] = {};     // [g]
+  G* all_next = nullptr;  // [c] once on the list of all goroutines
 };
+static_assert(offsetof(G, preempt_reason) == base::kCacheLine, "a switch touches one line of a G");
 
 }  // namespace urge::sched
 

@@ -55,6 +55,9 @@ void SetStack(G* gp, StackSpan stack) {
   gp->true_guard = stack.lo + reserve;
   gp->guard.store(gp->true_guard, std::memory_order_relaxed);
   gp->standard_stack = stack.size() == StandardStackBytes();
+  // Tops are staggered so that the hot lines of many stacks fall into different cache sets.
+  const std::size_t colour = (stack.lo / (stack.size() + base::kPageBytes)) % base::kStackColours;
+  gp->stack_top = stack.hi - colour * base::kStackColourBytes;
 }
 
 // Moves dead goroutines from the global lists until the P has kFreeGoroutinesKeep, those with
@@ -147,17 +150,6 @@ std::size_t CheckedStackBytes(const go_options* options) {
   return (bytes + base::kPageBytes - 1) & ~(base::kPageBytes - 1);
 }
 
-// Tops are staggered so that the hot lines of many stacks fall into different cache sets.
-std::uintptr_t ColouredTop(const G* gp) {
-  const std::size_t colour =
-      (gp->stack.lo / (gp->stack.size() + base::kPageBytes)) % base::kStackColours;
-  return gp->stack.hi - colour * base::kStackColourBytes;
-}
-
-std::uintptr_t PlaceClosure(G* gp, std::size_t bytes, std::size_t align) {
-  return (ColouredTop(gp) - bytes) & ~(std::max<std::size_t>(align, 16) - 1);
-}
-
 }  // namespace
 
 void TrimFreeStacks() {
@@ -189,25 +181,35 @@ std::uint64_t CountGoroutines() {
   return spawns - exits;
 }
 
-void FreeGoroutine(P* p, G* gp) {
-  gp->wait_reason.store(WaitReason::kNone, std::memory_order_relaxed);
+// Back to what a fresh goroutine is.
+void ResetUsed(G* gp) {
+  gp->marked_by_use = false;
+  gp->needs_g0 = 0;
   gp->no_preempt = 0;
+  gp->wired_reasons = 0;
   gp->lock_thread_depth = 0;
   gp->blocking_depth = 0;
-  gp->async_preempted = false;
+  gp->wired_m.store(nullptr, std::memory_order_relaxed);
   gp->wants_signal.store(false, std::memory_order_relaxed);
   gp->slice_used_ns = 0;
-  gp->ready_ns = 0;
   gp->eh = EhGlobals();
-  ClearRequest(gp);
-  if (URGE_UNLIKELY(gp->name[0] != 0)) gp->name[0] = 0;
-  if (URGE_UNLIKELY(static_cast<bool>(gp->labels))) gp->labels = LabelRef();
-  if (URGE_UNLIKELY(static_cast<bool>(gp->ancestors))) gp->ancestors = AncestorRef();
-  if (URGE_UNLIKELY(!gp->standard_stack)) {
+  gp->name[0] = 0;
+  gp->labels = LabelRef();
+  gp->ancestors = AncestorRef();
+  if (!gp->standard_stack) {
     FreeStack(gp->stack);
     gp->stack = {};
     gp->standard_stack = true;
   }
+}
+
+void FreeGoroutine(P* p, G* gp) {
+  if (gp->preempt.load(std::memory_order_relaxed)) {
+    // It was asked to stop and ended.
+    p->stats.Add(trace::Counter::kAckVoluntary);
+    ClearRequest(gp);
+  }
+  if (URGE_UNLIKELY(gp->marked_by_use || !gp->eh.empty())) ResetUsed(gp);
   p->free.Push(gp);
   if (URGE_UNLIKELY(p->free.size() >= base::kFreeGoroutinesSpill)) SpillFree(p);
 }
@@ -225,6 +227,7 @@ spawn_slot spawn_prepare(std::size_t bytes, std::size_t align, const go_options*
   P* p = m == nullptr ? nullptr : m->p;
   G* gp = TakeFree(p, stack_bytes);
   if (gp == nullptr) throw std::bad_alloc();
+  gp->marked_by_use = options != nullptr;
   if (URGE_UNLIKELY(options != nullptr)) {
     const std::size_t n = std::min(options->name.size(), sizeof(gp->name) - 1);
     std::memcpy(gp->name, options->name.data(), n);
@@ -233,6 +236,7 @@ spawn_slot spawn_prepare(std::size_t bytes, std::size_t align, const go_options*
   const G* parent = m == nullptr ? nullptr : m->curg.load(std::memory_order_relaxed);
   if (parent != nullptr && URGE_UNLIKELY(static_cast<bool>(parent->labels))) {
     gp->labels = parent->labels;
+    gp->marked_by_use = true;
   }
   if (URGE_UNLIKELY(options != nullptr && !options->labels.empty())) {
     try {
@@ -244,10 +248,12 @@ spawn_slot spawn_prepare(std::size_t bytes, std::size_t align, const go_options*
   }
   if (URGE_UNLIKELY(g_sched.settings.ancestors > 0) && parent != nullptr) {
     gp->ancestors = RecordAncestors(parent);
+    gp->marked_by_use = true;
   }
   gp->parent_goid = parent == nullptr ? 0 : parent->goid;
   gp->go_pc = reinterpret_cast<std::uintptr_t>(__builtin_return_address(0));
-  const std::uintptr_t closure = PlaceClosure(gp, bytes, align);
+  const std::uintptr_t closure =
+      (gp->stack_top - bytes) & ~(std::max<std::size_t>(align, 16) - 1);
   gp->sp = reinterpret_cast<void*>(closure);
   return {reinterpret_cast<void*>(closure), gp};
 }
@@ -275,14 +281,7 @@ void spawn_commit(void* goroutine, void (*invoke)(void*)) noexcept {
 
 void spawn_abandon(void* goroutine) noexcept {
   G* gp = static_cast<G*>(goroutine);
-  gp->name[0] = 0;
-  gp->labels = LabelRef();
-  gp->ancestors = AncestorRef();
-  if (!gp->standard_stack) {
-    FreeStack(gp->stack);
-    gp->stack = {};
-    gp->standard_stack = true;
-  }
+  ResetUsed(gp);
   PutGlobalFree(gp);
 }
 

@@ -38,6 +38,7 @@ struct alignas(base::kCacheLine) P {
   std::atomic<std::uint32_t> tick{0};
   std::atomic<std::uint32_t> switches{0};  // [p] all switches to goroutines
   std::uint32_t until_global = base::kGlobalQueueTick;  // [p] switches until global goes first
+  std::uint32_t wakes_in_a_row = 0;  // [p] visits to g0 that found a timer due
   bool solo = false;                       // [w] the only P: nobody can steal from it
   std::int32_t id = 0;                     // [c]
   std::atomic<M*> m{nullptr};              // [p] owner, null when idle

@@ -254,10 +254,7 @@ extern "C" void urge_goexit0() {
   if (URGE_UNLIKELY(m->lockedg == gp)) {
     // Go: a goroutine that exits wired takes its thread with it. Other reasons end with it.
     if (gp->lock_thread_depth != 0) m->exiting = true;
-    gp->lock_thread_depth = 0;
-    gp->wired_reasons = 0;
-    gp->wired_m.store(nullptr, std::memory_order_relaxed);
-    m->lockedg = nullptr;
+    Unwire(m, gp, static_cast<WiredReason>(gp->wired_reasons));
     SwitchToG0(m, gp, AfterExit, gp);
   } else {
     SwitchOff(m, gp, AfterExit, gp);
@@ -280,7 +277,6 @@ void yield() {
   G* next = PickDirect(m, p, &inherit);
   if (next != nullptr) {
     SaveThreadState(m, gp);
-    gp->m.store(nullptr, std::memory_order_relaxed);
     BookRunning(m, p, next, inherit);
     LoadThreadState(m, next);
     urge_switch(&gp->sp, next->sp, AfterYield, gp);

@@ -51,6 +51,8 @@ G* TakeGlobal(P* p, std::int32_t max) {
 // left alone if it is the head: it has had its slice, and picking it again made the 40 ms tail
 // that Go shows.
 G* TakeGlobalOnTick(M* m, P* p) {
+  // Next inherits a slice and a victim goes on with its own: neither counts, as in Go's schedtick.
+  if (p->queue.PeekNext() != nullptr || p->queue.HasVictim()) return nullptr;
   if (p->until_global > 1) {
     --p->until_global;
     return nullptr;
@@ -155,16 +157,25 @@ G* Steal(M* m, P* p) {
   return nullptr;
 }
 
+// Runs one timer that is due, so that the goroutine it wakes runs next, before a second one can push
+// it to the tail of the ring, behind every hog. The others stay due, and the attention bit brings the
+// owner back for them as soon as the woken one stops. A storm of wake-ups is served so only for a
+// while: then all that are due queue up at the tail, and the victim gets its turn.
 void RunExpiredTimers(M* m, bool of_all_ps) {
-  if (!of_all_ps) {
-    m->p->timers.RunExpired(m->clock_ns);
-    return;
+  P* p = m->p;
+  const bool storm = ++p->wakes_in_a_row > base::kMaxWakesInARow;
+  const auto run = [&](TimerHeap& timers) {
+    if (timers.earliest_ns() > m->clock_ns) return false;
+    timers.RunExpired(m->clock_ns, storm ? TimerHeap::kAll : 1);
+    return !storm;
+  };
+  bool ran = run(p->timers);
+  if (of_all_ps) {
+    const int procs = g_sched.procs.load(std::memory_order_relaxed);
+    for (int i = 0; i < procs && !ran; ++i) ran = run(g_sched.all_ps[i]->timers);
   }
-  const int procs = g_sched.procs.load(std::memory_order_relaxed);
-  for (int i = 0; i < procs; ++i) {
-    TimerHeap& timers = g_sched.all_ps[i]->timers;
-    if (timers.earliest_ns() <= m->clock_ns) timers.RunExpired(m->clock_ns);
-  }
+  const std::uint64_t earliest = of_all_ps ? EarliestTimerNs() : p->timers.earliest_ns();
+  if (earliest <= m->clock_ns) p->attention.fetch_or(kAttendTimer, std::memory_order_relaxed);
 }
 
 // Chooses a goroutine for the M, sleeping until there is one. On return the M has a P.
@@ -189,7 +200,11 @@ Choice FindRunnable(M* m) {
         (attention & kAttendTimer) != 0 ? EarliestTimerNs() : p->timers.earliest_ns();
     if (earliest != base::kNever) {
       if (m->clock_ns == 0) m->clock_ns = base::NowNs();
-      if (earliest <= m->clock_ns) RunExpiredTimers(m, (attention & kAttendTimer) != 0);
+      if (earliest <= m->clock_ns) {
+        RunExpiredTimers(m, (attention & kAttendTimer) != 0);
+      } else {
+        p->wakes_in_a_row = 0;
+      }
     }
     if (m->next_g == nullptr) {
       if (G* gp = TakeGlobalOnTick(m, p)) return {gp, false};
@@ -228,7 +243,7 @@ void Execute(M* m, Choice choice) {
   G* gp = choice.gp;
   P* p = m->p;
   BookRunning(m, p, gp, choice.inherit);
-  if (m->clock_ns == 0 && (gp->async_preempted || gp->slice_used_ns != 0)) {
+  if (m->clock_ns == 0 && (gp->needs_g0 & kNeedsDating) != 0) {
     m->clock_ns = base::NowNs();
   }
   if (m->clock_ns != 0) {
@@ -240,7 +255,7 @@ void Execute(M* m, Choice choice) {
       const std::uint64_t start = now - gp->slice_used_ns;
       if (gp->slice_used_ns != 0) {
         // Back from a wake-up: at least as long as it was away, and the granularity, belong to it.
-        const std::uint64_t away = now - gp->taken_at_ns;
+        const std::uint64_t away = gp->taken_at_ns == 0 ? 0 : now - gp->taken_at_ns;
         p->wakeup_allowed_ns.store(now + std::max(base::kWakeupGranularityNs, away),
                                    std::memory_order_relaxed);
       }
@@ -253,8 +268,10 @@ void Execute(M* m, Choice choice) {
     }
     m->clock_ns = 0;
   }
-  gp->slice_used_ns = 0;
-  gp->async_preempted = false;
+  if (gp->needs_g0 != 0) {
+    gp->needs_g0 &= ~kNeedsDating;
+    gp->slice_used_ns = 0;
+  }
   if (!p->queue.Empty()) NoteQueued();
   LoadThreadState(m, gp);
   urge_switch(&m->g0_sp, gp->sp, nullptr, nullptr);
@@ -263,7 +280,6 @@ void Execute(M* m, Choice choice) {
 // Resumes a goroutine whose preemption was called off: the same run of the same slice, with its
 // request still pending.
 void GoOn(M* m, G* gp) {
-  gp->m.store(m, std::memory_order_relaxed);
   m->curg.store(gp, std::memory_order_release);
   m->clock_ns = 0;
   LoadThreadState(m, gp);

@@ -63,7 +63,6 @@ inline void BookRunning(M* m, P* p, G* gp, bool inherit) {
     p->stats.Add(trace::Counter::kAckVoluntary);
     ClearRequest(gp);
   }
-  gp->m.store(m, std::memory_order_relaxed);
   m->curg.store(gp, std::memory_order_release);
   Bump(p->switches);
   if (!inherit) Bump(p->tick);
@@ -75,7 +74,9 @@ inline G* PickDirect(M* m, P* p, bool* inherit) {
   if (URGE_UNLIKELY(p->attention.load(std::memory_order_relaxed) != 0 || m->lockedg != nullptr)) {
     return nullptr;
   }
-  if (URGE_UNLIKELY(--p->until_global == 0)) {
+  // Next inherits a slice and a victim goes on with its own: neither counts, as in Go's schedtick.
+  if (p->queue.PeekNext() == nullptr && !p->queue.HasVictim() &&
+      URGE_UNLIKELY(--p->until_global == 0)) {
     p->until_global = 1;  // g0 repeats the count
     if (g_sched.global_size.load(std::memory_order_relaxed) != 0) return nullptr;
     p->until_global = base::kGlobalQueueTick;
@@ -90,9 +91,7 @@ inline G* PickDirect(M* m, P* p, bool* inherit) {
     *inherit = gp != nullptr;
     if (gp == nullptr && !p->queue.HasVictim()) gp = p->queue.Pop();
   }
-  if (gp != nullptr && URGE_UNLIKELY(gp->wired_m.load(std::memory_order_relaxed) != nullptr ||
-                                     gp->async_preempted)) {
-    // g0 hands it to its thread, or dates its slice.
+  if (gp != nullptr && URGE_UNLIKELY(gp->needs_g0 != 0)) {
     m->next_g = gp;
     m->next_g_inherits = *inherit;
     return nullptr;
@@ -103,7 +102,6 @@ inline G* PickDirect(M* m, P* p, bool* inherit) {
 // Runs on: G. Returns when gp runs again, perhaps on another thread.
 inline void SwitchToG0(M* m, G* gp, AfterSwitch after, void* arg) {
   SaveThreadState(m, gp);
-  gp->m.store(nullptr, std::memory_order_relaxed);
   m->curg.store(nullptr, std::memory_order_relaxed);
   SetGuardWord(0);
   urge_switch(&gp->sp, m->g0_sp, after, arg);
@@ -119,7 +117,6 @@ inline void SwitchOff(M* m, G* gp, AfterSwitch after, void* arg) {
     return;
   }
   SaveThreadState(m, gp);
-  gp->m.store(nullptr, std::memory_order_relaxed);
   BookRunning(m, p, next, inherit);
   LoadThreadState(m, next);
   urge_switch(&gp->sp, next->sp, after, arg);

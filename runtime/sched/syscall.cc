@@ -104,6 +104,8 @@ void ExitSyscall() {
 
 void Wire(M* m, G* gp, WiredReason reason) {
   gp->wired_reasons |= reason;
+  gp->needs_g0 |= kNeedsItsThread;
+  gp->marked_by_use = true;
   gp->wired_m.store(m, std::memory_order_relaxed);
   m->lockedg = gp;
 }
@@ -111,6 +113,7 @@ void Wire(M* m, G* gp, WiredReason reason) {
 void Unwire(M* m, G* gp, WiredReason reason) {
   gp->wired_reasons &= ~static_cast<std::uint32_t>(reason);
   if (gp->wired_reasons != 0) return;
+  gp->needs_g0 &= ~kNeedsItsThread;
   gp->wired_m.store(nullptr, std::memory_order_relaxed);
   m->lockedg = nullptr;
 }
@@ -142,6 +145,7 @@ void blocking_enter() noexcept {
   if (m == nullptr || m->p == nullptr) return;
   G* gp = m->curg.load(std::memory_order_relaxed);
   if (gp == nullptr) return;
+  gp->marked_by_use = true;
   if (gp->blocking_depth++ != 0) return;
   EnterSyscall();
   // The call is known to block: don't wait for sysmon. Go: entersyscallblock

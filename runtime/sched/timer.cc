@@ -95,9 +95,9 @@ bool TimerHeap::Remove(Timer* timer) {
   return true;
 }
 
-int TimerHeap::RunExpired(std::uint64_t now) {
+int TimerHeap::RunExpired(std::uint64_t now, int limit) {
   int ran = 0;
-  for (;;) {
+  while (ran < limit) {
     Timer* timer;
     std::uint64_t late_ns;
     {
@@ -125,6 +125,7 @@ int TimerHeap::RunExpired(std::uint64_t now) {
     timer->callback(timer, now);
     ++ran;
   }
+  return ran;
 }
 
 void TimerHeap::MoveAllTo(TimerHeap& target) ABSL_NO_THREAD_SAFETY_ANALYSIS {

@@ -14,6 +14,7 @@
 #define URGE_RUNTIME_SCHED_TIMER_H_
 
 #include <atomic>
+#include <climits>
 #include <cstdint>
 
 #include "runtime/base/lock.h"
@@ -51,8 +52,10 @@ class TimerHeap {
   // Adds; returns true if the timer is now the earliest.
   bool Add(Timer* timer);
   bool Remove(Timer* timer);
-  // Runs the callbacks of all timers due at `now`. Returns how many. Runs on: g0, no locks held.
-  int RunExpired(std::uint64_t now);
+  // Runs the callbacks of timers due at `now`, at most `limit` of them. Returns how many. Runs on:
+  // g0, no locks held.
+  int RunExpired(std::uint64_t now, int limit = kAll);
+  static constexpr int kAll = INT_MAX;
   // Moves every timer to `target`; world stopped.
   void MoveAllTo(TimerHeap& target);
 

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <limits>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -117,7 +118,9 @@ void Fairness(Figures& figures) {
   figures.Add("Jain's index of 8 unlike hogs, 2 procs", stress::JainIndex(served), "");
 }
 
+// Infinite if nothing was ever recorded.
 double MedianUs(const urge::latency_distribution& d) {
+  if (d.empty()) return std::numeric_limits<double>::infinity();
   return static_cast<double>(d.quantile(0.5).count()) / 1e3;
 }
 

@@ -121,7 +121,8 @@ TEST(Crash, HasAReportForEachSignal) {
 }
 
 TEST(Quit, ShowsEveryGoroutineAndExitsWithTwo) {
-  const ProgramResult result = RunProgram("crash", {.args = {"sleep"}, .send_signal = SIGQUIT});
+  const ProgramResult result = RunProgram(
+      "crash", {.args = {"sleep"}, .environment = {"URGE_MAXPROCS=1"}, .send_signal = SIGQUIT});
   EXPECT_EQ(result.exit_status, 2);
   EXPECT_THAT(result.err, StartsWith("SIGQUIT: quit\nPC=0x"));
   EXPECT_EQ(Count(result.err, " [sleep]:\n"), 2) << result.err;
