@@ -155,19 +155,24 @@ void MaybeYield() {
 Waiter::Waiter() : gp_(CurrentG()) {}
 
 void Waiter::Wait(base::RuntimeMutex& lock, WaitReason reason) {
+  Wait(UnlockRuntimeMutex, &lock, reason);
+}
+
+void Waiter::Wait(UnlockFunction unlock, void* arg, WaitReason reason) {
   if (gp_ != nullptr) {
-    ParkUnlock(lock, reason);
+    Park(unlock, arg, reason);
     return;
   }
-  lock.Unlock();
+  // Before the unlocking, so that whoever ends the wait finds it counted.
+  counted_ = true;
   g_sched.blocked_threads.fetch_add(1, std::memory_order_relaxed);
+  unlock(nullptr, arg);
   if (woken_.load(std::memory_order_acquire) == 0) {
     // The last goroutine may have gone to sleep before we did: look for a deadlock from here too.
     base::RuntimeLock sched_lock(g_sched.lock);
     CheckAllAsleepLocked();
   }
   while (woken_.load(std::memory_order_acquire) == 0) base::FutexWait(&woken_, 0);
-  g_sched.blocked_threads.fetch_sub(1, std::memory_order_relaxed);
 }
 
 bool Waiter::WaitUntil(base::RuntimeMutex& lock, WaitReason reason, std::uint64_t deadline_ns,
@@ -208,7 +213,7 @@ bool Waiter::WaitUntil(base::RuntimeMutex& lock, WaitReason reason, std::uint64_
     const bool removed = d->try_remove(d->arg);
     d->lock->Unlock();
     Waiter* waiter = d->waiter;
-    d->timed_out = removed;
+    if (removed) d->timed_out = true;  // else the waiter may be reading it
     // release: the last touch of the frame when we don't own the waiter.
     d->callback_done.store(true, std::memory_order_release);
     if (removed) waiter->Wake();
@@ -227,6 +232,9 @@ void Waiter::Wake() {
     Ready(gp_);
     return;
   }
+  // Here and not by the thread, which may get a CPU only long after: until then it would look
+  // blocked while nobody is left to wake it.
+  if (counted_) g_sched.blocked_threads.fetch_sub(1, std::memory_order_relaxed);
   // The waiter is gone as soon as woken_ is seen: only its address is used after the store, for a
   // wake-up that at worst wakes a stranger for nothing.
   std::atomic<std::uint32_t>* word = &woken_;
