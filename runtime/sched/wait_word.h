@@ -25,8 +25,7 @@ inline void WaitWord(Waiter& waiter, std::atomic<std::uint32_t>& word, WaitReaso
 [[noreturn]] inline void WaitForNobody(WaitReason reason) {
   for (;;) {
     Waiter waiter;
-    Wait(
-        waiter, [](G*, void*) { return true; }, nullptr, reason);
+    waiter.Wait([](G*, void*) { return true; }, nullptr, reason);
   }
 }
 
