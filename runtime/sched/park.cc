@@ -67,33 +67,6 @@ inline void MaybePreemptSelf(M* m, P* p) {
   g_sched.hooks.request_preemption(p, PreemptReason::kWakeup);
 }
 
-// A goroutine became runnable on a thread without a P while every P is busy: the P whose goroutine
-// is known to have run longest gives way. Undated Ps have switched since sysmon's last look.
-void PreemptLongestRunner() {
-  if (!g_sched.settings.wakeup_preempt || g_sched.idle_ps.load(std::memory_order_relaxed) != 0) {
-    return;
-  }
-  const std::uint64_t now = base::NowNs();
-  P* longest = nullptr;
-  std::uint64_t longest_ns = base::kWakeupGranularityNs;
-  const int procs = g_sched.procs.load(std::memory_order_relaxed);
-  for (int i = 0; i < procs; ++i) {
-    P* p = g_sched.all_ps[i];
-    if (p->status.load(std::memory_order_relaxed) != PStatus::kRunning ||
-        p->run_switch.load(std::memory_order_relaxed) !=
-            p->switches.load(std::memory_order_relaxed) ||
-        now < p->wakeup_allowed_ns.load(std::memory_order_relaxed)) {
-      continue;
-    }
-    const std::uint64_t start = p->run_start_ns.load(std::memory_order_relaxed);
-    if (now > start && now - start >= longest_ns) {
-      longest = p;
-      longest_ns = now - start;
-    }
-  }
-  if (longest != nullptr) g_sched.hooks.request_preemption(longest, PreemptReason::kWakeup);
-}
-
 }  // namespace
 
 G* CurrentG() {
@@ -128,10 +101,7 @@ void Ready(G* gp) {
   P* p = m == nullptr ? nullptr : m->p;
   if (URGE_UNLIKELY(p == nullptr)) {
     trace::AddShared(trace::Counter::kReadies);
-    PutGlobal(gp);
-    WakePIfIdle();
-    NoteQueued();
-    PreemptLongestRunner();
+    PutWoken(gp);
     return;
   }
   p->stats.Add(trace::Counter::kReadies);
