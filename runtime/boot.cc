@@ -83,9 +83,9 @@ void StartLocked(const options& options) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_start_m
   sched::InitScheduler(plan.settings, hooks, plan.procs);
   preempt::InstallSignalHandler();
   if (!g_sysmon_started) {
-    traceback::Install();
     sysmon::Start();
     g_sysmon_started = true;
+    traceback::Install();
     std::atexit(AtExit);
     pthread_atfork(nullptr, nullptr, AfterForkInChild);
   }

@@ -90,7 +90,8 @@ int PreemptSignal() {
   }
   constexpr std::array kUnfit = {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE,
                                  SIGILL,  SIGTRAP, SIGABRT, SIGQUIT};
-  bool fit = number >= 1 && number <= SIGRTMAX;
+  // The C library keeps those between the ordinary ones and SIGRTMIN for itself.
+  bool fit = number >= 1 && number <= SIGRTMAX && (number < __SIGRTMIN || number >= SIGRTMIN);
   for (const int unfit : kUnfit) fit = fit && number != unfit;
   if (!fit) Reject("URGE_SIGNAL", text, "signals that a program can spare, as SIGURG, SIGUSR2 or RTMIN+3");
   return number;

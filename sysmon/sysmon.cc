@@ -97,8 +97,9 @@ void LookAtRunning(P* p, std::uint64_t now, Plan& plan) {
     if (g_sched.settings.cooperative_preempt || g_sched.settings.async_preempt) {
       Ask(p, PreemptReason::kSlice, now, plan);
     } else {
-      // Nobody is interrupted; goroutines that hand the processor to each other share one slice.
-      p->attention.fetch_or(sched::kAttendSlice, std::memory_order_relaxed);
+      // Nobody is interrupted: the P looks around when its goroutine stops by itself, and goroutines
+      // that hand the processor to each other end the slice that they share.
+      p->attention.fetch_or(sched::kAttendTimer | sched::kAttendSlice, std::memory_order_relaxed);
       plan.At(now + g_sched.settings.slice_ns);
     }
   } else if (moved) {

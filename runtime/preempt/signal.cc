@@ -134,19 +134,19 @@ void OnSignal(int signal, siginfo_t* info, void* raw_context) {
   M* m = sched::CurrentM();
   const bool ours = info->si_value.sival_ptr == &g_token &&
                     (info->si_code == SI_QUEUE || info->si_code == SI_TIMER);
-  if (!ours) {
-    CallPrevious(signal, info, raw_context);
-    errno = saved_errno;
-    return;
-  }
-  if (m != nullptr) {
+  // Ordinary signals of one number merge while they are pending: a stranger's may stand for one of
+  // ours. And ours lose their value when the user's allowance of queued signals
+  // (RLIMIT_SIGPENDING) is used up.
+  const bool awaited = m != nullptr && m->signal_pending.load(std::memory_order_relaxed) != 0;
+  const bool nameless = awaited && info->si_code == SI_USER && info->si_pid == 0;
+  if (!ours && !nameless) CallPrevious(signal, info, raw_context);
+  if (m != nullptr && (ours || awaited)) {
     ucontext_t& context = *static_cast<ucontext_t*>(raw_context);
     G* gp = m->curg.load(std::memory_order_relaxed);
-    // Whichever it was: ordinary signals of one number merge while they are pending, so the timer's
-    // may stand for one that was sent as well.
+    // Whichever it was; see above.
     // release: whoever sends the next one sees this handler's view of the request as done.
     m->signal_pending.store(0, std::memory_order_release);
-    if (info->si_code == SI_TIMER) {
+    if (ours && info->si_code == SI_TIMER) {
       trace::AddShared(Counter::kTimerSignals);
       RequestAtSliceEnd(m, gp);
     }
@@ -172,10 +172,13 @@ void InstallSignalHandler() {
   // may run between the decision and rt_sigreturn.
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
   sigfillset(&action.sa_mask);
-  if (sigaction(sched::g_sched.settings.preempt_signal, &action, &g_previous) != 0) {
+  struct sigaction previous {};
+  if (sigaction(sched::g_sched.settings.preempt_signal, &action, &previous) != 0) {
     throw std::system_error(errno, std::generic_category(),
                             "urge: can't install the preemption signal's handler");
   }
+  // Ours if an earlier attempt to start failed after this.
+  if (previous.sa_sigaction != OnSignal) g_previous = previous;
 }
 
 void PrepareThread(M* m) {

@@ -33,6 +33,9 @@ void InitScheduler(const Settings& settings, const Hooks& hooks, int procs) {
   SetStandardStackBytes(settings.stack_bytes);
   if (!ResizeProcs(procs, nullptr)) throw std::bad_alloc();
   base::RuntimeLock lock(g_sched.lock);
+  // An attempt to start may have got this far and failed later on.
+  while (TakeIdlePLocked() != nullptr) {
+  }
   for (int i = procs - 1; i >= 0; --i) PutIdlePLocked(g_sched.all_ps[i]);
 }
 

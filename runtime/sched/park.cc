@@ -39,6 +39,24 @@ void AfterExit(void* p) {
   FreeGoroutine(CurrentM()->p, gp);
 }
 
+void AfterParkInSyscall(void* p) {
+  const ParkArgs park = *static_cast<ParkArgs*>(p);
+  Transition(park.gp, GStatus::kSyscall, GStatus::kWaiting);
+  if (park.unlock != nullptr && !park.unlock(park.gp, park.arg)) Ready(park.gp);
+  HandOffSyscallP(CurrentM());
+}
+
+// Park inside urge::blocking(): the goroutine has no P to give up, and may hold a lock that those
+// with Ps wait for, so it must not queue for one first. Its thread sleeps until it is readied.
+void ParkInSyscall(M* m, G* gp, ParkArgs& park) {
+  trace::AddShared(trace::Counter::kParks);
+  Wire(m, gp, kWiredBySyscall);
+  SwitchToG0(m, gp, AfterParkInSyscall, &park);
+  EnterSyscall();
+  HandOffSyscallP(m);  // the same M: the goroutine is wired
+  Unwire(m, gp, kWiredBySyscall);
+}
+
 bool UnlockRuntimeMutex(G*, void* lock) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   static_cast<base::RuntimeMutex*>(lock)->Unlock();
   return true;
@@ -77,18 +95,15 @@ G* CurrentG() {
 void Park(UnlockFunction unlock, void* arg, WaitReason reason) {
   M* m = CurrentM();
   G* gp = m->curg.load(std::memory_order_relaxed);
-  const bool in_syscall = m->p == nullptr;
-  if (URGE_UNLIKELY(in_syscall)) {
-    // Inside urge::blocking(): the wait is the goroutine's own again.
-    ExitSyscall();
-    m = CurrentM();
-  }
   gp->wait_reason.store(reason, std::memory_order_relaxed);
   gp->wait_since_ns.store(0, std::memory_order_relaxed);
-  m->p->stats.Add(trace::Counter::kParks);
   ParkArgs park{gp, unlock, arg};
+  if (URGE_UNLIKELY(m->p == nullptr)) {
+    ParkInSyscall(m, gp, park);
+    return;
+  }
+  m->p->stats.Add(trace::Counter::kParks);
   SwitchOff(m, gp, AfterPark, &park);
-  if (URGE_UNLIKELY(in_syscall)) EnterSyscall();
 }
 
 void ParkUnlock(base::RuntimeMutex& lock, WaitReason reason) {

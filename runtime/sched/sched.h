@@ -184,6 +184,9 @@ void EnterSyscall();
 void ExitSyscall();
 // Takes the P away from an M in a system call; false if it came back meanwhile.
 bool RetakeFromSyscall(P* p);
+// The call that the M's goroutine is in, or about to make, blocks for long: gives its P to others
+// at once instead of when sysmon comes by.
+void HandOffSyscallP(M* m);
 void Wire(M* m, G* gp, WiredReason reason);
 void Unwire(M* m, G* gp, WiredReason reason);
 

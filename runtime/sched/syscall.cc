@@ -101,6 +101,13 @@ void ExitSyscall() {
   Unwire(CurrentM(), gp, kWiredBySyscall);
 }
 
+void HandOffSyscallP(M* m) {
+  P* p = std::exchange(m->syscall_p, nullptr);
+  if (p == nullptr || !RetakeFromSyscall(p)) return;
+  p->stats.Add(trace::Counter::kHandoffs);
+  HandOffP(p);
+}
+
 void Wire(M* m, G* gp, WiredReason reason) {
   gp->wired_reasons |= reason;
   gp->needs_g0 |= kNeedsItsThread;
@@ -148,12 +155,7 @@ void blocking_enter() noexcept {
   if (gp->blocking_depth++ != 0) return;
   EnterSyscall();
   // The call is known to block: don't wait for sysmon. Go: entersyscallblock
-  P* p = m->syscall_p;
-  if (RetakeFromSyscall(p)) {
-    m->syscall_p = nullptr;
-    p->stats.Add(trace::Counter::kHandoffs);
-    HandOffP(p);
-  }
+  HandOffSyscallP(m);
 }
 
 void blocking_leave() noexcept {

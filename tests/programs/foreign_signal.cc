@@ -1,14 +1,16 @@
 // The preemption signal's number, sent by others: the handler that the program had installed gets
-// it, and preemption goes on. One argument: merge, or plain.
+// it, and preemption goes on. One argument: plain, merge or queue.
 //
 //   plain  other threads' signals, and the goroutine's own, reach the former handler
 //   merge  a foreign signal is pending and blocked when urge sends its own to the same thread: the
 //          two merge into the foreign one, and urge must not wait for its own for ever
+//   queue  the user's allowance of queued signals is used up, so that urge's own lose their value
 
 #include <urge/urge.h>
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -50,6 +52,10 @@ int main(int, char** argv) {
   struct sigaction action {};
   action.sa_handler = Former;
   sigaction(SIGURG, &action, nullptr);
+  if (std::string_view(argv[1]) == "queue") {
+    const rlimit none{0, 0};
+    setrlimit(RLIMIT_SIGPENDING, &none);
+  }
   const bool merge = std::string_view(argv[1]) == "merge";
   urge::run({.procs = 1, .slice = std::chrono::milliseconds(2)}, [&] {
     if (!merge) {

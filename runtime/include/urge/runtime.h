@@ -50,7 +50,7 @@ URGE_API int set_procs(int n);
 // blocks.
 template <class F>
 decltype(auto) run(F&& main) {
-  return async(std::forward<F>(main)).get();
+  return urge::async(std::forward<F>(main)).get();  // not std::async, for a std::function
 }
 // As start(options), then run(main).
 template <class F>

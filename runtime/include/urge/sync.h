@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <type_traits>
 #include <utility>
@@ -126,12 +127,10 @@ class wait_group {
   template <class Call>
   struct counted_call {
     wait_group* group;
-    Call call;
+    std::optional<Call> call;
     void operator()() && {
-      {
-        Call mine(std::move(call));
-        static_cast<void>(std::move(mine)());
-      }
+      static_cast<void>((*std::move(call))());
+      call.reset();
       group->done();
     }
   };

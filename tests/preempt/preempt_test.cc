@@ -1,0 +1,434 @@
+// Preemption as goroutines see it: who is stopped, by which means, and who is left alone.
+
+#include <gtest/gtest.h>
+
+#include <urge/urge.h>
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "runtime/sched/sched.h"
+#include "tests/preempt/hogs_split.h"
+#include "tests/testing/procs.h"
+
+namespace {
+
+using namespace std::chrono_literals;
+using urge::testing::Await;
+using Clock = std::chrono::steady_clock;
+
+class PreemptTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    urge::run([] {});
+    urge::set_procs(1);
+    Defaults();
+  }
+  void TearDown() override {
+    Await([] { return urge::goroutines() == 0; });
+    Defaults();
+  }
+  // The settings of start(), changed while nobody runs: the properties are of the same code.
+  static urge::sched::Settings& settings() { return urge::sched::g_sched.settings; }
+  static void Defaults() {
+    settings().cooperative_preempt = settings().async_preempt = settings().wakeup_preempt = true;
+    settings().slice_ns = 10'000'000;
+  }
+};
+
+[[gnu::noinline]] void CallFreeHog(const std::atomic<bool>& stop) {
+  while (!stop.load(std::memory_order_relaxed)) {
+  }
+}
+
+// Runs two of the hog side by side until `figure` has grown by n; what happened meanwhile.
+template <class Hog>
+urge::metrics RunTwo(Hog&& hog, std::uint64_t urge::metrics::* figure, std::uint64_t n) {
+  const urge::metrics before = urge::read_metrics();
+  std::atomic<bool> stop{false};
+  for (int i = 0; i < 2; ++i) urge::go([&] { hog(stop); });
+  const auto until = Clock::now() + 20s;
+  while (urge::read_metrics().*figure < before.*figure + n && Clock::now() < until) usleep(1000);
+  urge::metrics m = urge::read_metrics() - before;
+  EXPECT_GE(m.*figure, n);
+  stop = true;
+  Await([] { return urge::goroutines() == 0; });
+  return m;
+}
+
+constexpr auto kBySignal = &urge::metrics::acks_signal;
+constexpr auto kByMark = &urge::metrics::acks_prologue;
+
+TEST_F(PreemptTest, ACallFreeLoopIsStoppedBySignal) {
+  const urge::metrics m = RunTwo(CallFreeHog, kBySignal, 20);
+  EXPECT_EQ(m.acks_prologue, 0u);
+}
+
+TEST_F(PreemptTest, InstrumentedCodeAnswersTheMarkWithoutASignal) {
+  const urge::metrics m = RunTwo(hogs::RecurseUntil, kByMark, 50);
+  // On a loaded machine the hog may be off its CPU when it is asked.
+  EXPECT_LE(m.signals_sent + m.timer_signals, 15u);
+}
+
+TEST_F(PreemptTest, WithoutMarksEverybodyIsStoppedBySignal) {
+  settings().cooperative_preempt = false;
+  const urge::metrics m = RunTwo(hogs::RecurseUntil, kBySignal, 20);
+  EXPECT_EQ(m.marks, 0u);
+  EXPECT_EQ(m.acks_prologue, 0u);
+}
+
+TEST_F(PreemptTest, WithoutSignalsMarksStopInstrumentedCode) {
+  settings().async_preempt = false;
+  const urge::metrics m = RunTwo(hogs::RecurseUntil, kByMark, 20);
+  EXPECT_EQ(m.signals_sent + m.timer_signals, 0u);
+}
+
+TEST_F(PreemptTest, WithoutSignalsACallFreeLoopRunsOnButACheckpointYields) {
+  settings().async_preempt = false;
+  urge::run([] {
+    std::atomic<bool> ran{false};
+    urge::go([&] { ran = true; });
+    const auto until = Clock::now() + 50ms;
+    while (Clock::now() < until) {
+    }
+    EXPECT_FALSE(ran);
+    while (!ran.load(std::memory_order_relaxed)) urge::checkpoint();
+  });
+}
+
+TEST_F(PreemptTest, WithNeitherNobodyIsStoppedAndSleepersAreServedAtSwitches) {
+  settings().async_preempt = settings().cooperative_preempt = false;
+  for (const bool wakeups : {true, false}) {
+    settings().wakeup_preempt = wakeups;
+    const urge::metrics before = urge::read_metrics();
+    urge::run([] {
+      std::atomic<bool> ran{false}, woke{false};
+      urge::go([&] {
+        ran = true;
+        urge::sleep_for(1ms);
+        woke = true;
+      });
+      const auto until = Clock::now() + 30ms;
+      while (Clock::now() < until) urge::checkpoint();
+      EXPECT_FALSE(ran);
+      Await([&] { return woke.load(); });
+    });
+    const urge::metrics m = urge::read_metrics() - before;
+    EXPECT_EQ(m.marks + m.signals_sent + m.timer_signals, 0u);
+    EXPECT_EQ(m.acks_prologue + m.acks_signal, 0u);
+  }
+}
+
+TEST_F(PreemptTest, ALoneHogIsLeftAlone) {
+  for (const int procs : {1, 2}) {
+    urge::set_procs(procs);
+    urge::run([] {
+      std::uint64_t sum = 0;
+      const auto spin_until = [&](Clock::time_point until) {
+        while (Clock::now() < until) sum += 1;
+      };
+      spin_until(Clock::now() + 50ms);  // what came before has died down
+      const urge::metrics before = urge::read_metrics();
+      spin_until(Clock::now() + 500ms);
+      const urge::metrics m = urge::read_metrics() - before;
+      EXPECT_EQ(m.signals_sent + m.timer_signals, 0u);
+      EXPECT_EQ(m.marks, 0u);
+      EXPECT_EQ(m.requests(), 0u);
+    });
+  }
+}
+
+TEST_F(PreemptTest, AnIdleRuntimeSleeps) {
+  urge::run([] {});
+  urge::set_procs(2);
+  // A first while settles what the change has started.
+  urge::sleep_for(100ms);
+  const urge::metrics before = urge::read_metrics();
+  timespec cpu_before, cpu;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu_before);
+  urge::sleep_for(500ms);
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+  const urge::metrics m = urge::read_metrics() - before;
+  EXPECT_LE(m.sysmon_wakeups, 2u);
+  const double used_ms = 1e3 * static_cast<double>(cpu.tv_sec - cpu_before.tv_sec) +
+                         1e-6 * static_cast<double>(cpu.tv_nsec - cpu_before.tv_nsec);
+  EXPECT_LT(used_ms, 5.0);
+}
+
+// The median of the gaps between ticks of a goroutine that sleeps 1 ms among hogs.
+Clock::duration MedianGapAmongHogs() {
+  std::vector<Clock::duration> gaps;
+  urge::run([&] {
+    std::atomic<bool> stop{false};
+    urge::wait_group group;
+    for (int i = 0; i < 3; ++i) group.go([&] { CallFreeHog(stop); });
+    group.go([&] {
+      Clock::time_point last = Clock::now();
+      for (int i = 0; i < 15; ++i) {
+        urge::sleep_for(1ms);
+        const Clock::time_point now = Clock::now();
+        gaps.push_back(now - last);
+        last = now;
+      }
+      stop = true;
+    });
+    group.wait();
+  });
+  std::sort(gaps.begin(), gaps.end());
+  return gaps[gaps.size() / 2];
+}
+
+TEST_F(PreemptTest, AWakingGoroutineTakesAProcessorFromAHog) {
+  settings().slice_ns = 50'000'000;
+  EXPECT_LT(MedianGapAmongHogs(), 5ms);
+  settings().wakeup_preempt = false;
+  EXPECT_GT(MedianGapAmongHogs(), 10ms);
+}
+
+TEST_F(PreemptTest, EveryRequestIsAccountedFor) {
+  const urge::metrics before = urge::read_metrics();
+  for (const int procs : {1, 2, 8}) {
+    urge::set_procs(procs);
+    settings().slice_ns = 200'000;
+    urge::run([] {
+      std::atomic<bool> stop{false};
+      urge::wait_group group;
+      for (int i = 0; i < 3; ++i) group.go([&] { CallFreeHog(stop); });
+      for (int i = 0; i < 2; ++i) group.go([&] { hogs::RecurseUntil(stop); });
+      for (int i = 0; i < 2; ++i) {
+        group.go([&] {
+          while (!stop) {
+            urge::async([] {
+              for (int k = 0; k < 100'000; ++k) asm volatile("");
+            }).get();
+          }
+        });
+      }
+      for (int i = 0; i < 100; ++i) urge::sleep_for(1ms);
+      stop = true;
+      group.wait();
+    });
+  }
+  Await([] { return urge::goroutines() == 0; });
+  // Whoever was asked while he ended or waited answers when the goroutine runs again.
+  std::uint64_t pending = 0;
+  for (auto* gp = urge::sched::FirstGoroutine(); gp != nullptr; gp = gp->all_next) {
+    pending += gp->preempt.load();
+  }
+  const urge::metrics m = urge::read_metrics() - before;
+  EXPECT_GT(m.requests(), 100u);
+  EXPECT_EQ(m.requests(), m.acks_prologue + m.acks_signal + m.acks_voluntary + m.superseded + pending)
+      << "slice " << m.requests_slice << " wakeup " << m.requests_wakeup << " stop "
+      << m.requests_stop << " prologue " << m.acks_prologue << " signal " << m.acks_signal
+      << " voluntary " << m.acks_voluntary << " superseded " << m.superseded << " pending "
+      << pending;
+}
+
+TEST_F(PreemptTest, TenThousandWakeUpsAmongHogsLoseNone) {
+  urge::set_procs(2);
+  settings().slice_ns = 1'000'000;
+  urge::run([] {
+    std::atomic<bool> stop{false};
+    urge::wait_group group;
+    for (int i = 0; i < 2; ++i) group.go([&] { CallFreeHog(stop); });
+    urge::wait_group pairs;
+    urge::chan<int> there(0), back(0);
+    pairs.go([&] {
+      for (int i = 0; i < 10'000; ++i) {
+        there.send(i);
+        ASSERT_EQ(back.recv().value(), i);
+      }
+    });
+    pairs.go([&] {
+      for (int i = 0; i < 10'000; ++i) back.send(there.recv().value());
+    });
+    pairs.wait();
+    stop = true;
+    group.wait();
+  });
+}
+
+TEST_F(PreemptTest, AHogThatAllocatesAllTheTimeIsStoppedAllTheSame) {
+  const auto hog = [](const std::atomic<bool>& stop) {
+    std::map<int, std::string> map;
+    for (int i = 0; !stop.load(std::memory_order_relaxed); ++i) {
+      map[i % 100] = std::string(100, 'x');
+      map.erase((i * 7) % 100);
+    }
+  };
+  RunTwo(hog, kBySignal, 20);
+}
+
+TEST_F(PreemptTest, AHogInMemcpyIsStopped) {
+  const auto hog = [](const std::atomic<bool>& stop) {
+    std::vector<char> from(1 << 22, 'a'), to(1 << 22);
+    while (!stop.load(std::memory_order_relaxed)) std::memcpy(to.data(), from.data(), from.size());
+    EXPECT_EQ(to, from);
+  };
+  RunTwo(hog, kBySignal, 10);
+}
+
+// qsort holds no lock, but the runtime can't know that: nobody is switched off under it.
+template <class Compare>
+void SortBesideOthers(Compare compare) {
+  const auto hog = [&](const std::atomic<bool>& stop) {
+    std::vector<int> numbers(30'000);
+    do {
+      std::iota(numbers.begin(), numbers.end(), 0);
+      std::reverse(numbers.begin(), numbers.end());
+      std::qsort(numbers.data(), numbers.size(), sizeof(int), compare);
+      EXPECT_TRUE(std::is_sorted(numbers.begin(), numbers.end()));
+      EXPECT_EQ(numbers.back(), 29'999);
+    } while (!stop.load(std::memory_order_relaxed));
+  };
+  RunTwo(hog, &urge::metrics::deferred_callback, 10);
+}
+
+int SlowCompare(const void* a, const void* b) {
+  for (int i = 0; i < 200; ++i) asm volatile("");
+  const int x = *static_cast<const int*>(a), y = *static_cast<const int*>(b);
+  return (x > y) - (x < y);
+}
+
+TEST_F(PreemptTest, AComparatorUnderQsortIsNotSwitchedOffBySignal) {
+  SortBesideOthers(SlowCompare);
+}
+
+TEST_F(PreemptTest, AnInstrumentedComparatorUnderQsortIsNotSwitchedOffByTheMark) {
+  SortBesideOthers(hogs::CompareInts);
+}
+
+TEST_F(PreemptTest, NoPreemptHoldsBothKindsOffAndNests) {
+  for (const bool instrumented : {false, true}) {
+    urge::run([&] {
+      std::atomic<bool> ran{false};
+      urge::go([&] { ran = true; });
+      {
+        const urge::no_preempt outer;
+        {
+          const urge::no_preempt inner;
+        }
+        const auto until = Clock::now() + 40ms;
+        while (Clock::now() < until) {
+          if (instrumented) {
+            int a = 1, b = 2;
+            hogs::CompareInts(&a, &b);
+            urge::checkpoint();
+          }
+        }
+        EXPECT_FALSE(ran);
+      }
+      // The request that came meanwhile is served as the last one ends.
+      EXPECT_TRUE(ran);
+    });
+  }
+}
+
+TEST_F(PreemptTest, AGoroutineThatBlocksSignalsIsLeftAloneUntilItUnblocksThem) {
+  urge::run([] {
+    std::atomic<bool> ran{false};
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    urge::go([&] { ran = true; });
+    const auto until = Clock::now() + 40ms;
+    while (Clock::now() < until) urge::checkpoint();
+    EXPECT_FALSE(ran);
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    CallFreeHog(ran);
+  });
+}
+
+std::atomic<int> g_alarms{0}, g_switched_in_handler{0};
+std::atomic<std::uint64_t> g_others{0};
+
+// Runs on the goroutine's own stack: no SA_ONSTACK.
+void OnAlarm(int) {
+  const std::uint64_t before = g_others.load();
+  const auto until = Clock::now() + 15ms;
+  while (Clock::now() < until) {
+    int a = 1, b = 2;
+    hogs::CompareInts(&a, &b);
+  }
+  if (g_others.load() != before) ++g_switched_in_handler;
+  ++g_alarms;
+}
+
+TEST_F(PreemptTest, AUsersHandlerOnTheGoroutinesStackIsNotSwitchedOff) {
+  struct sigaction action {}, former;
+  action.sa_handler = OnAlarm;
+  sigaction(SIGALRM, &action, &former);
+  urge::run([] {
+    std::atomic<bool> stop{false};
+    urge::wait_group group;
+    group.go([&] {
+      while (!stop) {
+        ++g_others;
+        urge::yield();
+      }
+    });
+    // A timer sends the signal, so that no frame of the C library is below the handler.
+    timer_t timer;
+    {
+      const urge::no_preempt hold;
+      sigevent event{};
+      event.sigev_notify = SIGEV_THREAD_ID;
+      event.sigev_signo = SIGALRM;
+      event._sigev_un._tid = gettid();
+      ASSERT_EQ(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
+    }
+    for (int i = 0; i < 5; ++i) {
+      const itimerspec soon{{0, 0}, {0, 1'000'000}};
+      timer_settime(timer, 0, &soon, nullptr);
+      while (g_alarms.load(std::memory_order_relaxed) == i) {
+      }
+    }
+    timer_delete(timer);
+    stop = true;
+    group.wait();
+  });
+  sigaction(SIGALRM, &former, nullptr);
+  EXPECT_EQ(g_alarms, 5);
+  EXPECT_EQ(g_switched_in_handler, 0);
+}
+
+TEST_F(PreemptTest, ManyHogsOnManyProcessorsAllAdvance) {
+  urge::set_procs(8);
+  settings().slice_ns = 1'000'000;
+  urge::run([] {
+    constexpr int kHogs = 20;
+    std::array<std::atomic<std::uint64_t>, kHogs> rounds{};
+    std::atomic<bool> stop{false};
+    urge::wait_group group;
+    for (int i = 0; i < kHogs; ++i) {
+      group.go([&, i] {
+        while (!stop.load(std::memory_order_relaxed)) {
+          rounds[static_cast<std::size_t>(i)].fetch_add(1, std::memory_order_relaxed);
+        }
+      });
+    }
+    for (auto& r : rounds) Await([&] { return r.load() > 0; });
+    std::vector<std::uint64_t> seen;
+    for (auto& r : rounds) seen.push_back(r.load());
+    for (std::size_t i = 0; i < kHogs; ++i) Await([&] { return rounds[i].load() > seen[i]; });
+    stop = true;
+    group.wait();
+  });
+}
+
+}  // namespace
