@@ -97,7 +97,8 @@ void LookAtRunning(P* p, std::uint64_t now, Plan& plan) {
     if (g_sched.settings.cooperative_preempt || g_sched.settings.async_preempt) {
       Ask(p, PreemptReason::kSlice, now, plan);
     } else {
-      // Nobody can be stopped: the P looks around when its goroutine stops by itself.
+      // Nobody is interrupted: the P looks around when its goroutine stops by itself, and goroutines
+      // that hand the processor to each other end the slice that they share.
       p->attention.fetch_or(sched::kAttendTimer | sched::kAttendSlice, std::memory_order_relaxed);
       plan.At(now + g_sched.settings.slice_ns);
     }
@@ -132,8 +133,18 @@ void LookAtSyscall(P* p, std::uint64_t now, Plan& plan) {
   }
 }
 
-// A timer is due and no M is free to run it: the goroutine that has run longest gives way.
-void PreemptForTimer(std::uint64_t now, Plan& plan) {
+// Is there a goroutine that a thread without a P has readied while every P was busy?
+bool WokenWaits() {
+  if (!g_sched.woken_waits.load(std::memory_order_acquire)) return false;
+  base::RuntimeLock lock(g_sched.lock);
+  const bool waits = !g_sched.woken.empty();
+  g_sched.woken_waits.store(waits, std::memory_order_release);
+  return waits;
+}
+
+// A timer is due, or somebody has woken, and no P is free: the goroutine that has run longest gives
+// way.
+void PreemptForWakeup(std::uint64_t now, Plan& plan) {
   if (!g_sched.settings.wakeup_preempt) return;  // served at the end of a slice
   P* longest = nullptr;
   std::uint64_t longest_ns = 0;
@@ -184,7 +195,7 @@ void LookAtTimers(std::uint64_t now, Plan& plan) {
   if (earliest > now) {
     plan.At(earliest);
   } else {
-    PreemptForTimer(now, plan);
+    PreemptForWakeup(now, plan);
   }
 }
 
@@ -210,6 +221,7 @@ Plan LookAround() {
     }
   }
   LookAtTimers(now, plan);
+  if (WokenWaits()) PreemptForWakeup(now, plan);
   plan.At(LookForDeadlock(now));
   plan.At(TraceScheduler(now));
   if (preempt::TakeUnknownTextSeen()) {

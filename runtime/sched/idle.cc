@@ -233,7 +233,7 @@ void HandOffP(P* p) {
       NoteStoppedLocked();
       return;
     }
-    start = !g_sched.global.empty();
+    start = g_sched.global_size.load(std::memory_order_relaxed) != 0;
     if (!start) PutIdlePLocked(p);
   }
   if (start) {
@@ -258,11 +258,7 @@ G* GoIdle(M* m) {
   {
     base::RuntimeLock lock(g_sched.lock);
     if (g_sched.stop_requested.load(std::memory_order_relaxed)) return nullptr;
-    if (!g_sched.global.empty()) {
-      G* gp = g_sched.global.PopFront();
-      g_sched.global_size.store(g_sched.global.size(), std::memory_order_relaxed);
-      return gp;
-    }
+    if (g_sched.global_size.load(std::memory_order_relaxed) != 0) return TakeGlobalLocked(m->p, 1);
     if (!spun && g_sched.need_spinning.load(std::memory_order_relaxed)) {
       // Work was seen when no P was free: search once more. Go: sched.needspinning
       g_sched.need_spinning.store(false, std::memory_order_relaxed);
@@ -361,7 +357,8 @@ void NoteEarlierTimer(std::uint64_t when_ns) {
 
 bool AllAsleepLocked() {
   return g_sched.threads == g_sched.idle_ms.size() + g_sched.locked_idle_ms &&
-         g_sched.blocked_threads.load(std::memory_order_relaxed) > 0 && g_sched.global.empty() &&
+         g_sched.blocked_threads.load(std::memory_order_relaxed) > 0 &&
+         g_sched.global_size.load(std::memory_order_relaxed) == 0 &&
          g_sched.idle_ps.load(std::memory_order_relaxed) ==
              g_sched.procs.load(std::memory_order_relaxed) &&
          EarliestTimerNs() == base::kNever;

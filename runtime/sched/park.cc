@@ -85,33 +85,6 @@ inline void MaybePreemptSelf(M* m, P* p) {
   g_sched.hooks.request_preemption(p, PreemptReason::kWakeup);
 }
 
-// A goroutine became runnable on a thread without a P while every P is busy: the P whose goroutine
-// is known to have run longest gives way. Undated Ps have switched since sysmon's last look.
-void PreemptLongestRunner() {
-  if (!g_sched.settings.wakeup_preempt || g_sched.idle_ps.load(std::memory_order_relaxed) != 0) {
-    return;
-  }
-  const std::uint64_t now = base::NowNs();
-  P* longest = nullptr;
-  std::uint64_t longest_ns = base::kWakeupGranularityNs;
-  const int procs = g_sched.procs.load(std::memory_order_relaxed);
-  for (int i = 0; i < procs; ++i) {
-    P* p = g_sched.all_ps[i];
-    if (p->status.load(std::memory_order_relaxed) != PStatus::kRunning ||
-        p->run_switch.load(std::memory_order_relaxed) !=
-            p->switches.load(std::memory_order_relaxed) ||
-        now < p->wakeup_allowed_ns.load(std::memory_order_relaxed)) {
-      continue;
-    }
-    const std::uint64_t start = p->run_start_ns.load(std::memory_order_relaxed);
-    if (now > start && now - start >= longest_ns) {
-      longest = p;
-      longest_ns = now - start;
-    }
-  }
-  if (longest != nullptr) g_sched.hooks.request_preemption(longest, PreemptReason::kWakeup);
-}
-
 }  // namespace
 
 G* CurrentG() {
@@ -143,10 +116,7 @@ void Ready(G* gp) {
   P* p = m == nullptr ? nullptr : m->p;
   if (URGE_UNLIKELY(p == nullptr)) {
     trace::AddShared(trace::Counter::kReadies);
-    PutGlobal(gp);
-    WakePIfIdle();
-    NoteQueued();
-    PreemptLongestRunner();
+    PutWoken(gp);
     return;
   }
   p->stats.Add(trace::Counter::kReadies);
@@ -170,19 +140,24 @@ void MaybeYield() {
 Waiter::Waiter() : gp_(CurrentG()) {}
 
 void Waiter::Wait(base::RuntimeMutex& lock, WaitReason reason) {
+  Wait(UnlockRuntimeMutex, &lock, reason);
+}
+
+void Waiter::Wait(UnlockFunction unlock, void* arg, WaitReason reason) {
   if (gp_ != nullptr) {
-    ParkUnlock(lock, reason);
+    Park(unlock, arg, reason);
     return;
   }
-  lock.Unlock();
+  // Before the unlocking, so that whoever ends the wait finds it counted.
+  counted_ = true;
   g_sched.blocked_threads.fetch_add(1, std::memory_order_relaxed);
+  unlock(nullptr, arg);
   if (woken_.load(std::memory_order_acquire) == 0) {
     // The last goroutine may have gone to sleep before we did: look for a deadlock from here too.
     base::RuntimeLock sched_lock(g_sched.lock);
     CheckAllAsleepLocked();
   }
   while (woken_.load(std::memory_order_acquire) == 0) base::FutexWait(&woken_, 0);
-  g_sched.blocked_threads.fetch_sub(1, std::memory_order_relaxed);
 }
 
 bool Waiter::WaitUntil(base::RuntimeMutex& lock, WaitReason reason, std::uint64_t deadline_ns,
@@ -223,7 +198,7 @@ bool Waiter::WaitUntil(base::RuntimeMutex& lock, WaitReason reason, std::uint64_
     const bool removed = d->try_remove(d->arg);
     d->lock->Unlock();
     Waiter* waiter = d->waiter;
-    d->timed_out = removed;
+    if (removed) d->timed_out = true;  // else the waiter may be reading it
     // release: the last touch of the frame when we don't own the waiter.
     d->callback_done.store(true, std::memory_order_release);
     if (removed) waiter->Wake();
@@ -242,6 +217,9 @@ void Waiter::Wake() {
     Ready(gp_);
     return;
   }
+  // Here and not by the thread, which may get a CPU only long after: until then it would look
+  // blocked while nobody is left to wake it.
+  if (counted_) g_sched.blocked_threads.fetch_sub(1, std::memory_order_relaxed);
   // The waiter is gone as soon as woken_ is seen: only its address is used after the store, for a
   // wake-up that at worst wakes a stranger for nothing.
   std::atomic<std::uint32_t>* word = &woken_;

@@ -53,6 +53,8 @@ class Waiter {
 
   // Blocks the caller until Wake(); releases `lock` once the wait may be ended by others.
   void Wait(base::RuntimeMutex& lock, WaitReason reason);
+  // As Wait, for any lock: unlock(gp, arg) releases it and returns true; gp is null on a thread.
+  void Wait(UnlockFunction unlock, void* arg, WaitReason reason);
   // As Wait, but gives up when CLOCK_MONOTONIC reaches deadline_ns. Whoever removes the waiter
   // from its list under `lock` decides: on a time-out the caller takes `lock` again, calls
   // `try_remove(arg)`, which returns true if the waiter was still listed (and unlists it). Returns
@@ -72,6 +74,7 @@ class Waiter {
 
  private:
   G* const gp_;
+  bool counted_ = false;                 // [list lock] plain threads: in g_sched.blocked_threads
   std::atomic<std::uint32_t> woken_{0};  // plain threads: futex word
 };
 

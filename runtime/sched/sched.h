@@ -66,6 +66,10 @@ struct alignas(base::kCacheLine) Scheduler {
 
   alignas(base::kCacheLine) base::RuntimeMutex lock{base::LockRank::kSched};
   GQueue global ABSL_GUARDED_BY(lock);
+  // Readied by threads without a P while every P was busy: served before `global`, within bounds.
+  GQueue woken ABSL_GUARDED_BY(lock);
+  std::uint32_t woken_in_a_row ABSL_GUARDED_BY(lock) = 0;
+  std::atomic<bool> woken_waits{false};  // [a] sysmon shall preempt somebody for `woken`
   P* idle_p_list ABSL_GUARDED_BY(lock) = nullptr;
   base::Stack<M, &M::link> idle_ms ABSL_GUARDED_BY(lock);
   std::int32_t threads ABSL_GUARDED_BY(lock) = 0;         // Ms alive
@@ -107,9 +111,16 @@ G* FirstGoroutine();
 // --- schedule.cc ---
 // The scheduler loop of one M, on g0. Returns when the thread is to end.
 void ScheduleLoop(M* m);
+// global_size covers both global queues.
+void PublishGlobalSizeLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock);
 // Puts gp on the global queue's tail.
 void PutGlobalLocked(G* gp) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock);
 void PutGlobal(G* gp);
+// Takes up to `max` from the global queues: one to run, the others into p's ring.
+// 0: a fair share, n/procs + 1 but at most half a ring. Go: globrunqget
+G* TakeGlobalLocked(P* p, std::int32_t max) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock);
+// Queues a goroutine that has just become runnable, from a thread without a P.
+void PutWoken(G* gp);
 // Puts gp at the tail of p's ring; half of a full ring overflows to the global queue. Go: runqput
 void PutLocal(P* p, G* gp);
 // Puts gp where p runs it next; the displaced goroutine goes to the tail.

@@ -19,32 +19,28 @@ struct Choice {
   bool inherit = false;
 };
 
-// Takes up to `max` from the global queue: one to run, the others into p's ring.
-// 0: a fair share, n/procs + 1 but at most half a ring. Go: globrunqget
-G* TakeGlobalLocked(P* p, std::int32_t max) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock) {
-  std::int32_t n = g_sched.global.size();
-  if (n == 0) return nullptr;
-  if (max == 0) {
-    const std::int32_t procs = g_sched.procs.load(std::memory_order_relaxed);
-    max = std::min<std::int32_t>(n / procs + 1, base::kRunQueueSlots / 2);
-  }
-  n = std::min(n, max);
-  G* first = g_sched.global.PopFront();
-  for (std::int32_t i = 1; i < n; ++i) {
-    G* gp = g_sched.global.PopFront();
-    if (!p->queue.TryPush(gp)) {
-      g_sched.global.PushFront(gp);
-      break;
-    }
-  }
-  g_sched.global_size.store(g_sched.global.size(), std::memory_order_relaxed);
-  return first;
+// The next of the global queues: those who woke first, but not for ever.
+G* PopGlobalLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock) {
+  const bool woken = !g_sched.woken.empty() &&
+                     (g_sched.global.empty() || g_sched.woken_in_a_row < base::kMaxWakesInARow);
+  g_sched.woken_in_a_row = woken ? g_sched.woken_in_a_row + 1 : 0;
+  return (woken ? g_sched.woken : g_sched.global).PopFront();
 }
 
 G* TakeGlobal(P* p, std::int32_t max) {
   if (g_sched.global_size.load(std::memory_order_relaxed) == 0) return nullptr;
   base::RuntimeLock lock(g_sched.lock);
   return TakeGlobalLocked(p, max);
+}
+
+G* TakeWoken() {
+  if (g_sched.global_size.load(std::memory_order_relaxed) == 0) return nullptr;
+  base::RuntimeLock lock(g_sched.lock);
+  if (g_sched.woken.empty() || g_sched.woken_in_a_row >= base::kMaxWakesInARow) return nullptr;
+  ++g_sched.woken_in_a_row;
+  G* gp = g_sched.woken.PopFront();
+  PublishGlobalSizeLocked();
+  return gp;
 }
 
 // The look at the global queue on every 61st tick. The goroutine that this M has just preempted is
@@ -60,7 +56,9 @@ G* TakeGlobalOnTick(M* m, P* p) {
   p->until_global = base::kGlobalQueueTick;
   if (g_sched.global_size.load(std::memory_order_relaxed) == 0) return nullptr;
   base::RuntimeLock lock(g_sched.lock);
-  if (g_sched.global.head() == m->just_preempted && !p->queue.Empty()) return nullptr;
+  if (g_sched.woken.empty() && g_sched.global.head() == m->just_preempted && !p->queue.Empty()) {
+    return nullptr;
+  }
   return TakeGlobalLocked(p, 1);
 }
 
@@ -192,7 +190,12 @@ Choice FindRunnable(M* m) {
       if ((attention & kAttendSlice) != 0) {
         // The slice that next would inherit is over: it goes to the end of the line. Whoever a
         // timer wakes below comes first all the same.
-        if (G* gp = p->queue.PopNext()) PutLocal(p, gp);
+        // Goroutines that run through next hand on one slice and make no ticks: a whole slice of
+        // theirs is worth the look at the global queue that 61 ticks are.
+        if (G* gp = p->queue.PopNext()) {
+          PutLocal(p, gp);
+          p->until_global = 1;
+        }
       }
     }
     // Somebody's timer is due while every P is busy: this one was chosen to look at them all.
@@ -207,6 +210,10 @@ Choice FindRunnable(M* m) {
       }
     }
     if (m->next_g == nullptr) {
+      if ((attention & kAttendTimer) != 0 && p->queue.PeekNext() == nullptr) {
+        // Preempted for somebody who woke, and no timer has put anybody here: he is global.
+        if (G* gp = TakeWoken()) return {gp, false};
+      }
       if (G* gp = TakeGlobalOnTick(m, p)) return {gp, false};
     }
     if (const Choice choice = TakeLocal(m, p); choice.gp != nullptr) return choice;
@@ -288,14 +295,56 @@ void GoOn(M* m, G* gp) {
 
 }  // namespace
 
+G* TakeGlobalLocked(P* p, std::int32_t max) {
+  std::int32_t n = g_sched.global.size() + g_sched.woken.size();
+  if (n == 0) return nullptr;
+  if (max == 0) {
+    const std::int32_t procs = g_sched.procs.load(std::memory_order_relaxed);
+    max = std::min<std::int32_t>(n / procs + 1, base::kRunQueueSlots / 2);
+  }
+  n = std::min(n, max);
+  G* first = PopGlobalLocked();
+  for (std::int32_t i = 1; i < n; ++i) {
+    G* gp = PopGlobalLocked();
+    if (!p->queue.TryPush(gp)) {
+      g_sched.global.PushFront(gp);
+      break;
+    }
+  }
+  PublishGlobalSizeLocked();
+  return first;
+}
+
+void PublishGlobalSizeLocked() {
+  g_sched.global_size.store(g_sched.global.size() + g_sched.woken.size(),
+                            std::memory_order_relaxed);
+}
+
 void PutGlobalLocked(G* gp) {
   g_sched.global.PushBack(gp);
-  g_sched.global_size.store(g_sched.global.size(), std::memory_order_relaxed);
+  PublishGlobalSizeLocked();
 }
 
 void PutGlobal(G* gp) {
   base::RuntimeLock lock(g_sched.lock);
   PutGlobalLocked(gp);
+}
+
+void PutWoken(G* gp) {
+  bool busy;
+  {
+    base::RuntimeLock lock(g_sched.lock);
+    busy = g_sched.settings.wakeup_preempt && g_sched.idle_ps.load(std::memory_order_relaxed) == 0;
+    (busy ? g_sched.woken : g_sched.global).PushBack(gp);
+    PublishGlobalSizeLocked();
+  }
+  WakePIfIdle();
+  if (!busy) {
+    NoteQueued();
+  } else if (!g_sched.woken_waits.exchange(true)) {
+    // sysmon knows who has run longest.
+    g_sched.hooks.wake_sysmon();
+  }
 }
 
 void PutLocal(P* p, G* gp) {
@@ -305,7 +354,7 @@ void PutLocal(P* p, G* gp) {
     batch.PushBack(gp);
     base::RuntimeLock lock(g_sched.lock);
     g_sched.global.Append(batch);
-    g_sched.global_size.store(g_sched.global.size(), std::memory_order_relaxed);
+    PublishGlobalSizeLocked();
     return;
   }
 }

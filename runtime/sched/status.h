@@ -6,7 +6,7 @@
 //                        |  |  +- yield, preempt+  |  +-- entersyscall --> kSyscall --+
 //                        |  +------ Ready --- kWaiting <- park                        |
 //                        +--- resume --- kPreempted <---- preempt to stay stopped     |
-//                                                  ^ exitsyscall: kRunning, kWaiting -+
+//                                                  ^ exitsyscall: kRunning/kRunnable -+
 //
 //  state       | on a run queue | owner of the stack
 //  ------------+----------------+---------------------------------------------------------------
@@ -75,7 +75,7 @@ constexpr std::uint32_t LegalTargets(GStatus from) {
       return bit(GStatus::kRunnable) | bit(GStatus::kWaiting) | bit(GStatus::kSyscall) |
              bit(GStatus::kDead) | bit(GStatus::kPreempted);
     case GStatus::kSyscall:
-      return bit(GStatus::kRunning) | bit(GStatus::kWaiting);
+      return bit(GStatus::kRunning) | bit(GStatus::kRunnable) | bit(GStatus::kWaiting);
     case GStatus::kWaiting:
       return bit(GStatus::kRunnable);
     case GStatus::kPreempted:

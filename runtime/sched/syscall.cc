@@ -42,10 +42,9 @@ bool TakeIdle(M* m) {
 
 void AfterExitSyscall(void* arg) {
   G* gp = static_cast<G*>(arg);
-  Transition(gp, GStatus::kSyscall, GStatus::kWaiting);
-  // Ready, not just a place in the queue: a goroutine comes back from waiting, so it may take a
-  // processor from a long runner.
-  Ready(gp);
+  Transition(gp, GStatus::kSyscall, GStatus::kRunnable);
+  // It comes back from waiting, so it may take a processor from a long runner.
+  PutWoken(gp);
 }
 
 }  // namespace

@@ -33,7 +33,6 @@
 #include "runtime/base/os.h"
 #include "runtime/base/word_lock.h"
 #include "runtime/sched/park.h"
-#include "runtime/sched/wait_word.h"
 
 namespace urge {
 namespace {
@@ -139,7 +138,7 @@ void mutex::lock_slow() noexcept {
       mutex_access::PushBack(*this, &self);
     }
     Release release{&state_, next};
-    sched::Wait(self, ReleaseQueue, &release, sched::WaitReason::kMutexLock);
+    self.Wait(ReleaseQueue, &release, sched::WaitReason::kMutexLock);
     if (self.ok) return;
     awake = true;
     spins = 0;

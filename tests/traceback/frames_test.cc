@@ -150,7 +150,8 @@ TEST(PreemptedGoroutine, WalkPassesTheInjectedCall) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
     preempt::StopTheWorld();
     sched::G* gp = FindByName("spinning");
-    if (gp != nullptr && (gp->needs_g0 & sched::kNeedsDating) != 0 && gp->status.load() != sched::GStatus::kRunning) {
+    if (gp != nullptr && (gp->needs_g0 & sched::kNeedsDating) != 0 &&
+        gp->status.load() != sched::GStatus::kRunning) {
       const std::vector<std::string> names = Names(gp);
       seen = true;
       EXPECT_EQ(names.back(), "urge_goexit");

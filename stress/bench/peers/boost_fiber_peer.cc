@@ -6,7 +6,7 @@
 #include <boost/fiber/all.hpp>
 #include <mutex>
 
-#include "peer.h"
+#include "stress/bench/peers/peer.h"
 
 namespace {
 

@@ -10,7 +10,7 @@
 #include <optional>
 #include <thread>
 
-#include "peer.h"
+#include "stress/bench/peers/peer.h"
 
 namespace {
 
