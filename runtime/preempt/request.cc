@@ -78,6 +78,15 @@ ForeignFrames Inspect(const G* gp) {
   return FindForeignFrames(start, stack, /*is_return_address=*/true);
 }
 
+// Remembers which way of asking suits the goroutine. Instrumented code may need a signal once, when
+// its thread is off the CPU or in a library: so a goroutine counts as one for signals only after
+// two in a row, and is then asked by the mark again from time to time.
+void NoteAnswer(G* gp, bool by_signal) {
+  gp->signal_streak = by_signal ? gp->signal_streak + 1 : 0;
+  const bool probe = gp->signal_streak % base::kMarkProbeSlices < 2;
+  gp->wants_signal.store(!probe, std::memory_order_relaxed);
+}
+
 void AfterStopAtPrologue(void* arg) {
   SettlePreempted(sched::CurrentM(), static_cast<G*>(arg), /*by_signal=*/false);
 }
@@ -142,14 +151,15 @@ void SettlePreempted(M* m, G* gp, bool by_signal) {
   }
   // kNone: a request that was withdrawn in between; treat it as a yield.
   const std::uint64_t asked = gp->mark_ns.load(std::memory_order_relaxed);
-  p->stats.Add(by_signal ? Counter::kAckSignal : Counter::kAckPrologue);
-  if (now > asked) {
-    p->stats.Record(by_signal ? trace::Latency::kAckSignal : trace::Latency::kAckPrologue,
-                    now - asked);
+  if (sched::ClearRequest(gp)) {
+    p->stats.Add(by_signal ? Counter::kAckSignal : Counter::kAckPrologue);
+    if (now > asked) {
+      p->stats.Record(by_signal ? trace::Latency::kAckSignal : trace::Latency::kAckPrologue,
+                      now - asked);
+    }
   }
+  NoteAnswer(gp, by_signal);
   gp->needs_g0 |= sched::kNeedsDating;
-  gp->wants_signal.store(by_signal, std::memory_order_relaxed);
-  sched::ClearRequest(gp);
   m->clock_ns = now;
 
   const bool dated = p->slice_tick.load(std::memory_order_relaxed) ==

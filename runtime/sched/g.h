@@ -83,6 +83,7 @@ struct alignas(base::kCacheLine) G {
   std::atomic<M*> wired_m{nullptr};     // [g] the M it is wired to. Go: g.lockedm
   // [a] Its code answers signals only, so the next slice end needs no waiting for a prologue.
   std::atomic<bool> wants_signal{false};
+  std::uint8_t signal_streak = 0;  // [g] signals in a row that stopped it, modulo 256
   std::atomic<StayStopped> stay_stopped{StayStopped::kNo};  // [a] by compare-and-swap
   std::uint64_t slice_used_ns = 0;  // [g] part of its slice it had used when a wake-up took its P
   std::uint64_t taken_at_ns = 0;    // [g] when that was

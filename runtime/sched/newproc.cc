@@ -191,6 +191,7 @@ void ResetUsed(G* gp) {
   gp->blocking_depth = 0;
   gp->wired_m.store(nullptr, std::memory_order_relaxed);
   gp->wants_signal.store(false, std::memory_order_relaxed);
+  gp->signal_streak = 0;
   gp->slice_used_ns = 0;
   gp->eh = EhGlobals();
   gp->name[0] = 0;

@@ -95,7 +95,8 @@ TEST_F(PreemptTest, WithoutMarksEverybodyIsStoppedBySignal) {
 TEST_F(PreemptTest, WithoutSignalsMarksStopInstrumentedCode) {
   settings().async_preempt = false;
   const urge::metrics m = RunTwo(hogs::RecurseUntil, kByMark, 20);
-  EXPECT_EQ(m.signals_sent + m.timer_signals, 0u);
+  EXPECT_EQ(m.signals_sent, 0u);
+  EXPECT_LE(m.timer_signals, 1u) << "a timer that was armed before";
 }
 
 TEST_F(PreemptTest, WithoutSignalsACallFreeLoopRunsOnButACheckpointYields) {

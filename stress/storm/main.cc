@@ -1,0 +1,157 @@
+// A preemption storm: canaries of every kind under slices so short that each round is interrupted,
+// by prologue and by signal, while others come and go.
+//
+//  1. Each kind of canary runs on several goroutines; a round's work is a few slices long.
+//  2. A canary that finds something of its own changed says so; the storm ends at once, and fails.
+//  3. The storm ends after --duration, or when --preemptions have happened. The random numbers of
+//     all canaries come from one seed, which is printed.
+
+#include <urge/urge.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <limits>
+#include <mutex>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "stress/common/args.h"
+#include "stress/storm/canary.h"
+
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+struct Options {
+  std::chrono::nanoseconds duration = 10s;
+  std::chrono::nanoseconds slice = 50us;
+  std::uint64_t preemptions = std::numeric_limits<std::uint64_t>::max();
+  std::uint64_t seed = std::random_device{}();
+  int procs = 0;
+  int copies = 2;
+};
+
+Options Parse(int argc, char** argv) {
+  Options options;
+  bool duration_given = false;
+  stress::Args args("storm", "Preempts canaries of every kind and looks for what they lose.");
+  args.Option("duration", "TIME", "how long the storm lasts (10s)", [&](std::string_view text) {
+    options.duration = stress::ParseDuration(text, 1ms, 24h);
+    duration_given = true;
+  });
+  args.Option("preemptions", "N", "ends after so many preemptions", [&](std::string_view text) {
+    options.preemptions = static_cast<std::uint64_t>(stress::ParseInteger(text, 1, INT64_MAX));
+    if (!duration_given) options.duration = 24h;
+  });
+  args.Option("seed", "N", "of the random numbers (random)", [&](std::string_view text) {
+    options.seed = static_cast<std::uint64_t>(stress::ParseInteger(text, 0, INT64_MAX));
+  });
+  args.Option("procs", "N", "goroutines that run at once (the CPUs)", [&](std::string_view text) {
+    options.procs = static_cast<int>(stress::ParseInteger(text, 1, 1024));
+  });
+  args.Option("slice", "TIME", "time slice (50us)", [&](std::string_view text) {
+    options.slice = stress::ParseDuration(text, 20us, 10s);
+  });
+  args.Option("copies", "N", "goroutines of each kind (2)", [&](std::string_view text) {
+    options.copies = static_cast<int>(stress::ParseInteger(text, 1, 10'000));
+  });
+  args.ParseOrExit(argc, argv);
+  return options;
+}
+
+// What the storm has found out.
+struct Findings {
+  std::mutex lock;
+  std::vector<std::string> faults;
+  std::atomic<bool> stop{false};
+  std::vector<std::atomic<std::uint64_t>> rounds =
+      std::vector<std::atomic<std::uint64_t>>(storm::CanaryKinds().size());
+
+  void Fault(std::string text) {
+    const urge::no_preempt hold;  // a std::mutex belongs to its thread
+    const std::lock_guard guard(lock);
+    faults.push_back(std::move(text));
+    stop = true;
+  }
+};
+
+void RunCanary(const storm::CanaryKind& kind, std::size_t index, storm::Shared& shared,
+               std::uint64_t seed, Findings& findings) {
+  const auto canary = kind.make(shared, seed);
+  while (!findings.stop.load(std::memory_order_relaxed)) {
+    if (const auto fault = canary->Round()) {
+      findings.Fault(std::string(kind.name) + ": " + *fault);
+      return;
+    }
+    findings.rounds[index].fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+std::uint64_t Preemptions(const urge::metrics& m) { return m.acks_signal + m.acks_prologue; }
+
+void Storm(const Options& options, Findings& findings) {
+  std::mt19937_64 seeds(options.seed);
+  storm::Shared shared;
+  urge::wait_group group;
+  const auto kinds = storm::CanaryKinds();
+  for (std::size_t i = 0; i < kinds.size(); ++i) {
+    for (int copy = 0; copy < options.copies; ++copy) {
+      const std::uint64_t seed = seeds();
+      if (!kinds[i].available()) continue;
+      group.go([&, i, seed] { RunCanary(kinds[i], i, shared, seed, findings); });
+    }
+  }
+  const auto end = Clock::now() + options.duration;
+  while (!findings.stop && Clock::now() < end &&
+         Preemptions(urge::read_metrics()) < options.preemptions) {
+    urge::sleep_for(std::min<Clock::duration>(20ms, end - Clock::now()));
+  }
+  findings.stop = true;
+  group.wait();
+}
+
+using Count = unsigned long long;
+
+void Report(const urge::metrics& m, const Findings& findings) {
+  const auto kinds = storm::CanaryKinds();
+  std::printf("rounds:     ");
+  for (std::size_t i = 0; i < kinds.size(); ++i) {
+    std::printf(" %.*s %llu", static_cast<int>(kinds[i].name.size()), kinds[i].name.data(),
+                static_cast<Count>(findings.rounds[i].load()));
+  }
+  std::printf("\npreemptions: %llu by signal, %llu by prologue; %llu stopped by themselves\n",
+              static_cast<Count>(m.acks_signal), static_cast<Count>(m.acks_prologue),
+              static_cast<Count>(m.acks_voluntary));
+  std::printf("put off:     %llu (opaque %llu, runtime %llu, callback %llu, no_preempt %llu)\n",
+              static_cast<Count>(m.deferred()), static_cast<Count>(m.deferred_opaque),
+              static_cast<Count>(m.deferred_runtime), static_cast<Count>(m.deferred_callback),
+              static_cast<Count>(m.deferred_no_preempt));
+  for (const std::string& fault : findings.faults) std::printf("FAULT %s\n", fault.c_str());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Options options = Parse(argc, argv);
+  urge::start({.procs = options.procs, .slice = options.slice});
+  std::printf("storm: seed %llu, %d procs, slice %s\n", static_cast<Count>(options.seed),
+              urge::procs(), stress::ToString(options.slice).c_str());
+  std::fflush(stdout);
+
+  Findings findings;
+  urge::run([&] { Storm(options, findings); });
+
+  const urge::metrics m = urge::read_metrics();
+  Report(m, findings);
+  const auto kinds = storm::CanaryKinds();
+  bool good = findings.faults.empty() && Preemptions(m) > 0;
+  for (std::size_t i = 0; i < kinds.size(); ++i) {
+    // Everybody has had a turn.
+    good = good && (!kinds[i].available() || findings.rounds[i] > 0);
+  }
+  std::puts(good ? "PASS" : "FAIL");
+  return good ? stress::kExitGood : stress::kExitBad;
+}
