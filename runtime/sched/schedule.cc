@@ -159,21 +159,23 @@ G* Steal(M* m, P* p) {
 // it to the tail of the ring, behind every hog. The others stay due, and the attention bit brings the
 // owner back for them as soon as the woken one stops. A storm of wake-ups is served so only for a
 // while: then all that are due queue up at the tail, and the victim gets its turn.
-void RunExpiredTimers(M* m, bool of_all_ps) {
+// Returns whether any was run.
+bool RunExpiredTimers(M* m, bool of_all_ps) {
   P* p = m->p;
   const bool storm = ++p->wakes_in_a_row > base::kMaxWakesInARow;
+  int ran = 0;
   const auto run = [&](TimerHeap& timers) {
-    if (timers.earliest_ns() > m->clock_ns) return false;
-    timers.RunExpired(m->clock_ns, storm ? TimerHeap::kAll : 1);
-    return !storm;
+    if (timers.earliest_ns() > m->clock_ns) return;
+    ran += timers.RunExpired(m->clock_ns, storm ? TimerHeap::kAll : 1);
   };
-  bool ran = run(p->timers);
+  run(p->timers);
   if (of_all_ps) {
     const int procs = g_sched.procs.load(std::memory_order_relaxed);
-    for (int i = 0; i < procs && !ran; ++i) ran = run(g_sched.all_ps[i]->timers);
+    for (int i = 0; i < procs && (storm || ran == 0); ++i) run(g_sched.all_ps[i]->timers);
   }
   const std::uint64_t earliest = of_all_ps ? EarliestTimerNs() : p->timers.earliest_ns();
   if (earliest <= m->clock_ns) p->attention.fetch_or(kAttendTimer, std::memory_order_relaxed);
+  return ran != 0;
 }
 
 // Chooses a goroutine for the M, sleeping until there is one. On return the M has a P.
@@ -201,10 +203,11 @@ Choice FindRunnable(M* m) {
     // Somebody's timer is due while every P is busy: this one was chosen to look at them all.
     const std::uint64_t earliest =
         (attention & kAttendTimer) != 0 ? EarliestTimerNs() : p->timers.earliest_ns();
+    bool woke = false;
     if (earliest != base::kNever) {
       if (m->clock_ns == 0) m->clock_ns = base::NowNs();
       if (earliest <= m->clock_ns) {
-        RunExpiredTimers(m, (attention & kAttendTimer) != 0);
+        woke = RunExpiredTimers(m, (attention & kAttendTimer) != 0);
       } else {
         p->wakes_in_a_row = 0;
       }
@@ -216,7 +219,11 @@ Choice FindRunnable(M* m) {
       }
       if (G* gp = TakeGlobalOnTick(m, p)) return {gp, false};
     }
-    if (const Choice choice = TakeLocal(m, p); choice.gp != nullptr) return choice;
+    if (const Choice choice = TakeLocal(m, p); choice.gp != nullptr) {
+      // Who was woken by a timer begins a slice of its own: in what is left of the victim's it
+      // could be asked to stop at once, and end up behind every hog.
+      return {choice.gp, choice.inherit && !woke};
+    }
     if (G* gp = TakeGlobal(p, 0)) return {gp, false};
     // At most half as many thieves as busy Ps, so that idle machines don't burn CPU.
     // Go: 2*nmspinning < gomaxprocs - npidle.
