@@ -52,6 +52,9 @@ inline constexpr std::uint32_t kMaxWakesInARow = 64;
 // After the mark in the guard word, a goroutine has this long to reach a prologue before the
 // signal follows; instrumented code answers in well under a microsecond.
 inline constexpr std::uint64_t kMarkGraceNs = 5'000;
+// Where nobody answers in that time, the caller sleeps this long before it signals: with busy CPUs
+// it is often the caller who keeps the goroutine's thread from running.
+inline constexpr long kMarkNapNs = 2'000;
 // Of so many stops in a row by signal, two are asked for by the mark first, since the goroutine may
 // have come to instrumented code. A power of two.
 inline constexpr unsigned kMarkProbeSlices = 16;

@@ -1,5 +1,7 @@
 #include "runtime/preempt/request.h"
 
+#include <time.h>
+
 #include "runtime/preempt/foreign_frames.h"
 #include "runtime/preempt/map.h"
 #include "runtime/preempt/signal.h"
@@ -59,7 +61,11 @@ bool AnswersMark(M* m, G* gp) {
       base::CpuRelax();
     }
   } while (base::NowNs() < until);
-  return false;
+  // Its thread may be off its CPU because the caller is on it: a nap lets it go on.
+  const timespec nap{0, base::kMarkNapNs};
+  nanosleep(&nap, nullptr);
+  return !gp->preempt.load(std::memory_order_acquire) ||
+         m->curg.load(std::memory_order_relaxed) != gp;
 }
 
 // Which frames are below a goroutine that was switched off by urge_switch.

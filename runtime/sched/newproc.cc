@@ -205,12 +205,9 @@ void ResetUsed(G* gp) {
 }
 
 void FreeGoroutine(P* p, G* gp) {
-  if (gp->preempt.load(std::memory_order_relaxed)) {
+  if (URGE_UNLIKELY(gp->preempt.load(std::memory_order_relaxed)) && ClearRequest(gp)) {
     // It was asked to stop and ended.
     p->stats.Add(trace::Counter::kAckVoluntary);
-    if (URGE_UNLIKELY(gp->preempt.load(std::memory_order_relaxed)) && ClearRequest(gp)) {
-    p->stats.Add(trace::Counter::kAckVoluntary);
-  }
   }
   if (URGE_UNLIKELY(gp->marked_by_use || !gp->eh.empty())) ResetUsed(gp);
   p->free.Push(gp);

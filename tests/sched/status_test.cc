@@ -23,7 +23,7 @@ TEST(StatusTest, ExactlyTheDocumentedMovesAreLegal) {
       {S::kRunning, S::kRunnable}, {S::kRunning, S::kWaiting},   {S::kRunning, S::kSyscall},
       {S::kRunning, S::kDead},     {S::kRunning, S::kPreempted}, {S::kSyscall, S::kRunning},
       {S::kSyscall, S::kRunnable},
-      {S::kSyscall, S::kWaiting},  {S::kWaiting, S::kRunnable},  {S::kPreempted, S::kRunnable},
+      {S::kSyscall, S::kRunnable}, {S::kSyscall, S::kWaiting},  {S::kWaiting, S::kRunnable},  {S::kPreempted, S::kRunnable},
   };
   for (int from = 0; from < kGStatusCount; ++from) {
     for (int to = 0; to < kGStatusCount; ++to) {
