@@ -58,8 +58,8 @@ void Ask(P* p, PreemptReason reason, std::uint64_t now, Plan& plan) {
   } else {
     watch.backoff_ns = std::min(watch.backoff_ns * 2, base::kRetryMaxNs);
   }
-  preempt::RequestPreemption(p, reason);
-  watch.retry_at_ns = now + watch.backoff_ns;
+  const bool signalled = preempt::RequestPreemption(p, reason);
+  watch.retry_at_ns = now + (signalled ? watch.backoff_ns : base::kMarkGraceNs);
   plan.At(watch.retry_at_ns);
 }
 

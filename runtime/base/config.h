@@ -51,16 +51,14 @@ inline constexpr std::uint64_t kWakeupGranularityNs = 100'000;
 inline constexpr std::uint32_t kMaxWakesInARow = 64;
 // After the mark in the guard word, a goroutine has this long to reach a prologue before the
 // signal follows; instrumented code answers in well under a microsecond.
-inline constexpr std::uint64_t kMarkGraceNs = 5'000;
-// Where nobody answers in that time, the caller sleeps this long before it signals: with busy CPUs
-// it is often the caller who keeps the goroutine's thread from running.
-inline constexpr long kMarkNapNs = 2'000;
+inline constexpr std::uint64_t kMarkGraceNs = 20'000;
 // Of so many stops in a row by signal, two are asked for by the mark first, since the goroutine may
 // have come to instrumented code. A power of two.
 inline constexpr unsigned kMarkProbeSlices = 16;
-// A request that met unsafe code is sent again after this, doubling up to the maximum.
+// A request that met unsafe code is sent again after this, doubling up to the maximum: a goroutine
+// that lives in malloc is hit outside of it sooner or later, at 3 us a try.
 inline constexpr std::uint64_t kRetryMinNs = 50'000;
-inline constexpr std::uint64_t kRetryMaxNs = 1'000'000;
+inline constexpr std::uint64_t kRetryMaxNs = 200'000;
 // A P in a system call is taken away after this when somebody waits. Go: sysmon's 20 us.
 inline constexpr std::uint64_t kSyscallRetakeNs = 20'000;
 // Stop-the-world gives up on code that can't be stopped after this.

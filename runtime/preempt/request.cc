@@ -1,7 +1,5 @@
 #include "runtime/preempt/request.h"
 
-#include <time.h>
-
 #include "runtime/preempt/foreign_frames.h"
 #include "runtime/preempt/map.h"
 #include "runtime/preempt/signal.h"
@@ -47,25 +45,6 @@ void Mark(M* m, G* gp) ABSL_EXCLUSIVE_LOCKS_REQUIRED(m->mark_lock) {
   // again) or hit the wrong goroutine (and be found unfounded by newstack).
   m->guard_word->store(sched::kStackPreempt, std::memory_order_seq_cst);
   trace::AddShared(Counter::kMarks);
-}
-
-// Gives the prologues a moment. True if the goroutine has answered.
-bool AnswersMark(M* m, G* gp) {
-  const std::uint64_t until = base::NowNs() + base::kMarkGraceNs;
-  do {
-    for (int i = 0; i < 8; ++i) {
-      if (!gp->preempt.load(std::memory_order_acquire) ||
-          m->curg.load(std::memory_order_relaxed) != gp) {
-        return true;
-      }
-      base::CpuRelax();
-    }
-  } while (base::NowNs() < until);
-  // Its thread may be off its CPU because the caller is on it: a nap lets it go on.
-  const timespec nap{0, base::kMarkNapNs};
-  nanosleep(&nap, nullptr);
-  return !gp->preempt.load(std::memory_order_acquire) ||
-         m->curg.load(std::memory_order_relaxed) != gp;
 }
 
 // Which frames are below a goroutine that was switched off by urge_switch.
@@ -114,33 +93,30 @@ bool NoteRequest(P* p, G* gp, PreemptReason reason, std::uint64_t now_ns) {
   return true;
 }
 
-void RequestPreemption(P* p, PreemptReason reason) {
+bool RequestPreemption(P* p, PreemptReason reason) {
   M* m = p->m.load(std::memory_order_acquire);
-  if (m == nullptr) return;
+  if (m == nullptr) return false;
   G* gp = m->curg.load(std::memory_order_acquire);
   if (gp == nullptr) {
     p->attention.fetch_or(AttentionFor(reason), std::memory_order_relaxed);
-    return;
+    return false;
   }
   const std::uint64_t now = base::NowNs();
   NoteRequest(p, gp, reason, now);
   const sched::Settings& settings = sched::g_sched.settings;
-  const bool on_own_thread = m == sched::CurrentM();
   {
     base::RuntimeLock lock(m->mark_lock);
-    if (m->gone) return;
+    if (m->gone) return false;
     if (settings.cooperative_preempt) Mark(m, gp);
   }
   // On the goroutine's own thread the caller is about to look at the request itself.
-  if (on_own_thread || !settings.async_preempt) return;
-  if (settings.cooperative_preempt && !gp->wants_signal.load(std::memory_order_relaxed) &&
-      AnswersMark(m, gp)) {
-    return;
-  }
-  if (m->curg.load(std::memory_order_relaxed) == gp &&
-      gp->preempt.load(std::memory_order_relaxed)) {
-    SendPreemptSignal(m);
-  }
+  if (m == sched::CurrentM() || !settings.async_preempt) return false;
+  const bool may_answer_mark =
+      settings.cooperative_preempt && !gp->wants_signal.load(std::memory_order_relaxed) &&
+      now < gp->mark_ns.load(std::memory_order_relaxed) + base::kMarkGraceNs;
+  if (may_answer_mark || m->curg.load(std::memory_order_relaxed) != gp) return false;
+  SendPreemptSignal(m);
+  return true;
 }
 
 void SettlePreempted(M* m, G* gp, bool by_signal) {
@@ -164,8 +140,8 @@ void SettlePreempted(M* m, G* gp, bool by_signal) {
                       now - asked);
     }
   }
-  NoteAnswer(gp, by_signal);
   gp->needs_g0 |= sched::kNeedsDating;
+  NoteAnswer(gp, by_signal);
   m->clock_ns = now;
 
   const bool dated = p->slice_tick.load(std::memory_order_relaxed) ==

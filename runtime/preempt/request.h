@@ -11,8 +11,9 @@
 // A request, step by step
 //   1. The P's attention word says what its owner must look at when it next switches.
 //   2. G::preempt and the reason are set, then G::guard and the M's guard word are poisoned.
-//   3. If the goroutine answered by prologue last time (or never yet), it has kMarkGraceNs to do so
-//      again; then, or at once if it answers signals only, the signal follows.
+//   3. If the goroutine answers signals only (it did last time), the signal follows at once.
+//      Otherwise it has kMarkGraceNs for a prologue, and the signal goes with the next request: the
+//      requester sleeps meanwhile, for it may have taken the very processor that is to answer.
 //   4. Whoever asked (sysmon, stop-the-world) asks again, with back-off, until the P switches.
 //
 // Invariants
@@ -37,9 +38,10 @@
 
 namespace urge::preempt {
 
-// Asks whoever runs on p to stop. Runs on: anything but a handler; not the P's own M except for
+// Asks whoever runs on p to stop. Returns whether a signal is on its way: if not, the caller asks
+// again when the grace is over. Runs on: anything but a handler; not the P's own M except for
 // kWakeup, where the caller ends in sched::MaybeYield().
-void RequestPreemption(sched::P* p, sched::PreemptReason reason);
+bool RequestPreemption(sched::P* p, sched::PreemptReason reason);
 
 // Called on g0 with a goroutine that has just been switched off inside a preemption: checks its
 // frames, acknowledges the request and queues it, or has it go on. `by_signal`: how it was reached.

@@ -43,7 +43,7 @@ struct Hooks {
   void (*thread_started)(M*) = nullptr;   // on the new thread, signals blocked
   void (*thread_exiting)(M*) = nullptr;   // on the thread, before its TCB can be reused
   // Asks for the preemption of whoever runs on p. Any thread.
-  void (*request_preemption)(P* p, PreemptReason reason) = nullptr;
+  bool (*request_preemption)(P* p, PreemptReason reason) = nullptr;
   // A P is about to run gp for a new slice that ends at the given time, while others wait.
   void (*slice_begins)(M*, G*, std::uint64_t end_ns) = nullptr;
   void (*wake_sysmon)() = nullptr;
