@@ -1,3 +1,5 @@
+// Canaries in registers: what registers.S stores must be what it loaded.
+
 #include <bit>
 #include <cstring>
 #include <random>

@@ -1,11 +1,11 @@
-# Register canaries: each routine fills a class of registers from `in`, spins `spins` times without
-# a call, and stores the registers to `out`.  Whoever is preempted in between and loses a bit shows.
-#
-# void storm_…(const void* in, void* out, std::uint64_t spins);   rdi, rsi, rdx
+// Register canaries: each routine fills a class of registers from `in`, spins `spins` times without
+// a call, and stores the registers to `out`.  Whoever is preempted in between and loses a bit shows.
+//
+// void storm_…(const void* in, void* out, std::uint64_t spins);   rdi, rsi, rdx
 
         .text
 
-# 14 words: rax rbx rcx rdx rsi rdi rbp r8..r14; r15 counts.
+// 14 words: rax rbx rcx rdx rsi rdi rbp r8..r14; r15 counts.
         .globl  storm_general
         .type   storm_general, @function
 storm_general:
@@ -65,7 +65,7 @@ storm_general:
         .cfi_endproc
         .size   storm_general, . - storm_general
 
-# 16 words of red zone, and the flags (carry and direction set) as the 17th.
+// 16 words of red zone, and the flags (carry and direction set) as the 17th.
         .globl  storm_red_zone
         .type   storm_red_zone, @function
 storm_red_zone:
@@ -99,7 +99,7 @@ storm_red_zone:
         .cfi_endproc
         .size   storm_red_zone, . - storm_red_zone
 
-# 8 doubles on the x87 stack.
+// 8 doubles on the x87 stack.
         .globl  storm_x87
         .type   storm_x87, @function
 storm_x87:
@@ -119,7 +119,7 @@ storm_x87:
         .cfi_endproc
         .size   storm_x87, . - storm_x87
 
-# 16 registers of 16 bytes.
+// 16 registers of 16 bytes.
         .globl  storm_sse
         .type   storm_sse, @function
 storm_sse:
@@ -136,7 +136,7 @@ storm_sse:
         .cfi_endproc
         .size   storm_sse, . - storm_sse
 
-# 16 registers of 32 bytes.
+// 16 registers of 32 bytes.
         .globl  storm_avx
         .type   storm_avx, @function
 storm_avx:
@@ -154,7 +154,7 @@ storm_avx:
         .cfi_endproc
         .size   storm_avx, . - storm_avx
 
-# 32 registers of 64 bytes, then k0 to k7.
+// 32 registers of 64 bytes, then k0 to k7.
         .globl  storm_avx512
         .type   storm_avx512, @function
 storm_avx512:

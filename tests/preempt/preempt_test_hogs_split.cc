@@ -1,3 +1,5 @@
+// Instrumented hogs of preempt_test.
+
 #include "tests/preempt/hogs_split.h"
 
 namespace hogs {

@@ -17,9 +17,7 @@ void Channels() {
   urge::wait_group group;
   group.go([&] {
     for (int i = 0; i < 200; ++i) {
-      urge::blocking([&] {
-        back.send(there.recv().value() + 1);
-      });
+      urge::blocking([&] { back.send(there.recv().value() + 1); });
     }
   });
   for (int i = 0; i < 200; ++i) {

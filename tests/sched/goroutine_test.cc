@@ -104,7 +104,8 @@ TEST_P(GoroutineTest, AStackIsUsedAgainByTheNextGoroutine) {
   if (GetParam() != 1) GTEST_SKIP() << "each processor has a free list";
   urge::run([] {
     const auto address_in = [] {
-      return urge::async([] { return reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)); })
+      return urge::async(
+                 [] { return reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)); })
           .get();
     };
     const std::uintptr_t first = address_in();
@@ -116,26 +117,27 @@ TEST_P(GoroutineTest, NamesStacksAndLabelsAreThoseAskedFor) {
   urge::run([] {
     urge::wait_group group;
     group.add(1);
-    urge::go({.name = std::string(100, 'n'), .stack_size = 100'000, .labels = {{"a", "1"}, {"b", "2"}}},
-             [&] {
-               const urge::sched::G* gp = urge::sched::CurrentM()->curg.load();
-               EXPECT_EQ(std::string(gp->name), std::string(31, 'n'));
-               EXPECT_EQ(gp->stack.size(), 102'400u);
-               EXPECT_EQ(urge::labels(), (urge::label_list{{"a", "1"}, {"b", "2"}}));
-               group.add(1);
-               urge::go({.labels = {{"b", "3"}, {"c", "4"}}}, [&] {
-                 EXPECT_EQ(urge::labels(), (urge::label_list{{"a", "1"}, {"b", "3"}, {"c", "4"}}));
-                 group.done();
-               });
-               group.add(1);
-               urge::go([&] {
-                 EXPECT_EQ(urge::labels(), (urge::label_list{{"a", "1"}, {"b", "2"}}));
-                 const urge::sched::G* child = urge::sched::CurrentM()->curg.load();
-                 EXPECT_STREQ(child->name, "") << "names are not inherited";
-                 group.done();
-               });
-               group.done();
-             });
+    urge::go(
+        {.name = std::string(100, 'n'), .stack_size = 100'000, .labels = {{"a", "1"}, {"b", "2"}}},
+        [&] {
+          const urge::sched::G* gp = urge::sched::CurrentM()->curg.load();
+          EXPECT_EQ(std::string(gp->name), std::string(31, 'n'));
+          EXPECT_EQ(gp->stack.size(), 102'400u);
+          EXPECT_EQ(urge::labels(), (urge::label_list{{"a", "1"}, {"b", "2"}}));
+          group.add(1);
+          urge::go({.labels = {{"b", "3"}, {"c", "4"}}}, [&] {
+            EXPECT_EQ(urge::labels(), (urge::label_list{{"a", "1"}, {"b", "3"}, {"c", "4"}}));
+            group.done();
+          });
+          group.add(1);
+          urge::go([&] {
+            EXPECT_EQ(urge::labels(), (urge::label_list{{"a", "1"}, {"b", "2"}}));
+            const urge::sched::G* child = urge::sched::CurrentM()->curg.load();
+            EXPECT_STREQ(child->name, "") << "names are not inherited";
+            group.done();
+          });
+          group.done();
+        });
     group.wait();
     urge::async([] { EXPECT_TRUE(urge::labels().empty()); }).get();
   });
@@ -167,8 +169,9 @@ void RunsPayload() {
     }
   });
   group.wait();
-  urge::async([payload] { EXPECT_EQ(payload.bytes[Bytes - 1], static_cast<unsigned char>((Bytes - 1) * 7)); })
-      .get();
+  urge::async([payload] {
+    EXPECT_EQ(payload.bytes[Bytes - 1], static_cast<unsigned char>((Bytes - 1) * 7));
+  }).get();
 }
 
 TEST_P(GoroutineTest, ClosuresOfEverySizeAndAlignmentArriveWhole) {

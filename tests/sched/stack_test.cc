@@ -85,8 +85,6 @@ TEST(StackTest, TrimmingGivesDeepPagesBackAndKeepsTheTop) {
   EXPECT_EQ(ResidentBytes(span), urge::base::kStackKeepBytes);
 }
 
-TEST(StackTest, AnAbsurdSizeIsRefused) {
-  EXPECT_TRUE(AllocateStack(std::size_t{1} << 60).empty());
-}
+TEST(StackTest, AnAbsurdSizeIsRefused) { EXPECT_TRUE(AllocateStack(std::size_t{1} << 60).empty()); }
 
 }  // namespace

@@ -19,11 +19,11 @@ bool IsLegal(GStatus from, GStatus to) {
 TEST(StatusTest, ExactlyTheDocumentedMovesAreLegal) {
   using S = GStatus;
   const std::set<std::pair<S, S>> legal = {
-      {S::kIdle, S::kDead},        {S::kDead, S::kRunnable},     {S::kRunnable, S::kRunning},
-      {S::kRunning, S::kRunnable}, {S::kRunning, S::kWaiting},   {S::kRunning, S::kSyscall},
-      {S::kRunning, S::kDead},     {S::kRunning, S::kPreempted}, {S::kSyscall, S::kRunning},
-      {S::kSyscall, S::kRunnable},
-      {S::kSyscall, S::kRunnable}, {S::kSyscall, S::kWaiting},  {S::kWaiting, S::kRunnable},  {S::kPreempted, S::kRunnable},
+      {S::kIdle, S::kDead},        {S::kDead, S::kRunnable},      {S::kRunnable, S::kRunning},
+      {S::kRunning, S::kRunnable}, {S::kRunning, S::kWaiting},    {S::kRunning, S::kSyscall},
+      {S::kRunning, S::kDead},     {S::kRunning, S::kPreempted},  {S::kSyscall, S::kRunning},
+      {S::kSyscall, S::kRunnable}, {S::kSyscall, S::kRunnable},   {S::kSyscall, S::kWaiting},
+      {S::kWaiting, S::kRunnable}, {S::kPreempted, S::kRunnable},
   };
   for (int from = 0; from < kGStatusCount; ++from) {
     for (int to = 0; to < kGStatusCount; ++to) {
