@@ -283,7 +283,9 @@ suitable = $(foreach test,$(tests_BINARIES),$(if $(filter $(CONFIG),$(skip.$(tes
 every_test = $(suitable) $(readme_BINARIES) $(if $(filter release,$(CONFIG)),$(wildcard tests/*/*_test.sh))
 chosen = $(filter $(foreach name,$(ARGS),%/$(name) %/$(name)_test %/$(name)_test.sh),$(every_test))
 
-test-built: $(tests_BINARIES) $(readme_BINARIES) $(programs_BINARIES) $(stress_BINARIES) libs
+everything_tested = $(tests_BINARIES) $(readme_BINARIES) $(stress_BINARIES)
+needs_programs = $(if $(and $(ARGS),$(SANITIZE)),,$(programs_BINARIES))
+test-built: $(if $(ARGS),$(filter-out %.sh,$(chosen)),$(everything_tested)) $(needs_programs) libs
 	@scripts/run-tests $(if $(ARGS),$(chosen),$(every_test))
 
 bench-built: $(bench_BINARIES)
