@@ -80,9 +80,13 @@ TEST_F(PreemptTest, ACallFreeLoopIsStoppedBySignal) {
 }
 
 TEST_F(PreemptTest, InstrumentedCodeAnswersTheMarkWithoutASignal) {
-  const urge::metrics m = RunTwo(hogs::RecurseUntil, kByMark, 50);
-  // On a loaded machine the hog may be off its CPU when it is asked.
-  EXPECT_LT(m.signals_sent + m.timer_signals, m.acks_prologue);
+  // A signal follows where the hog's thread is off its CPU when it is asked, as happens on a loaded
+  // machine: so of several tries one must do without.
+  for (int i = 0; i < 50; ++i) {
+    const urge::metrics m = RunTwo(hogs::RecurseUntil, kByMark, 3);
+    if (m.signals_sent + m.timer_signals == 0) return;
+  }
+  FAIL() << "a signal was sent each time";
 }
 
 TEST_F(PreemptTest, WithoutMarksEverybodyIsStoppedBySignal) {
