@@ -62,10 +62,12 @@ urge::metrics RunTwo(Hog&& hog, std::uint64_t urge::metrics::*figure, std::uint6
   const urge::metrics before = urge::read_metrics();
   std::atomic<bool> stop{false};
   for (int i = 0; i < 2; ++i) urge::go([&] { hog(stop); });
-  const auto until = Clock::now() + 20s;
+  const auto until = Clock::now() + 10s;
   while (urge::read_metrics().*figure < before.*figure + n && Clock::now() < until) usleep(1000);
   urge::metrics m = urge::read_metrics() - before;
-  EXPECT_GE(m.*figure, n);
+  EXPECT_GE(m.*figure, n) << "marks " << m.marks << " signals " << m.signals_sent << " + "
+                          << m.timer_signals << " deferred " << m.deferred() << " not wanted "
+                          << m.deferred_not_wanted << " callback " << m.deferred_callback;
   stop = true;
   Await([] { return urge::goroutines() == 0; });
   return m;
