@@ -19,7 +19,8 @@
 namespace urge {
 namespace {
 
-[[noreturn]] void Reject(absl::string_view what, absl::string_view value, absl::string_view allowed) {
+[[noreturn]] void Reject(absl::string_view what, absl::string_view value,
+                         absl::string_view allowed) {
   throw std::invalid_argument(
       absl::StrCat("urge: ", what, " is \"", value, "\"; allowed are ", allowed));
 }
@@ -93,7 +94,8 @@ int PreemptSignal() {
   // The C library keeps those between the ordinary ones and SIGRTMIN for itself.
   bool fit = number >= 1 && number <= SIGRTMAX && (number < __SIGRTMIN || number >= SIGRTMIN);
   for (const int unfit : kUnfit) fit = fit && number != unfit;
-  if (!fit) Reject("URGE_SIGNAL", text, "signals that a program can spare, as SIGURG, SIGUSR2 or RTMIN+3");
+  if (!fit)
+    Reject("URGE_SIGNAL", text, "signals that a program can spare, as SIGURG, SIGUSR2 or RTMIN+3");
   return number;
 }
 
@@ -104,11 +106,12 @@ struct DebugKey {
   std::int64_t max;
 };
 constexpr DebugKey kDebugKeys[] = {
-    {"asyncpreemptoff", [](StartPlan& p, std::int64_t v) { p.settings.async_preempt &= v == 0; }, 1},
+    {"asyncpreemptoff", [](StartPlan& p, std::int64_t v) { p.settings.async_preempt &= v == 0; },
+     1},
     {"cooppreemptoff",
      [](StartPlan& p, std::int64_t v) { p.settings.cooperative_preempt &= v == 0; }, 1},
-    {"wakeuppreemptoff",
-     [](StartPlan& p, std::int64_t v) { p.settings.wakeup_preempt &= v == 0; }, 1},
+    {"wakeuppreemptoff", [](StartPlan& p, std::int64_t v) { p.settings.wakeup_preempt &= v == 0; },
+     1},
     {"preemptmap", [](StartPlan& p, std::int64_t v) { p.print_preemption_map = v != 0; }, 1},
     {"randomize", [](StartPlan& p, std::int64_t v) { p.settings.randomize = v != 0; }, 1},
     {"seed", [](StartPlan& p, std::int64_t v) { p.settings.seed = static_cast<std::uint64_t>(v); },

@@ -8,8 +8,8 @@
 namespace urge::sysmon {
 namespace {
 
-using sched::g_sched;
 using sched::G;
+using sched::g_sched;
 using sched::M;
 using sched::P;
 

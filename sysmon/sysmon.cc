@@ -23,8 +23,8 @@
 namespace urge::sysmon {
 namespace {
 
-using sched::g_sched;
 using sched::G;
+using sched::g_sched;
 using sched::M;
 using sched::P;
 using sched::PreemptReason;
@@ -97,8 +97,8 @@ void LookAtRunning(P* p, std::uint64_t now, Plan& plan) {
     if (g_sched.settings.cooperative_preempt || g_sched.settings.async_preempt) {
       Ask(p, PreemptReason::kSlice, now, plan);
     } else {
-      // Nobody is interrupted: the P looks around when its goroutine stops by itself, and goroutines
-      // that hand the processor to each other end the slice that they share.
+      // Nobody is interrupted: the P looks around when its goroutine stops by itself, and
+      // goroutines that hand the processor to each other end the slice that they share.
       p->attention.fetch_or(sched::kAttendTimer | sched::kAttendSlice, std::memory_order_relaxed);
       plan.At(now + g_sched.settings.slice_ns);
     }
@@ -293,8 +293,7 @@ void Start() {
   pthread_attr_destroy(&attributes);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (error != 0) {
-    throw std::system_error(error, std::generic_category(),
-                            "urge: can't start the sysmon thread");
+    throw std::system_error(error, std::generic_category(), "urge: can't start the sysmon thread");
   }
 }
 

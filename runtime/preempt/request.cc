@@ -144,8 +144,8 @@ void SettlePreempted(M* m, G* gp, bool by_signal) {
   NoteAnswer(gp, by_signal);
   m->clock_ns = now;
 
-  const bool dated = p->slice_tick.load(std::memory_order_relaxed) ==
-                     p->tick.load(std::memory_order_relaxed);
+  const bool dated =
+      p->slice_tick.load(std::memory_order_relaxed) == p->tick.load(std::memory_order_relaxed);
   const std::uint64_t start = p->slice_start_ns.load(std::memory_order_relaxed);
   const std::uint64_t used = dated && now > start ? now - start : 1;
   auto stay = sched::StayStopped::kAsked;

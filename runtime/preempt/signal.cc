@@ -250,9 +250,9 @@ bool TakeUnknownTextSeen() {
 
 void ArmSliceTimer(M* m, G*, std::uint64_t end_ns) {
   if (!m->has_slice_timer) return;
-  const itimerspec spec{{0, 0},
-                        {static_cast<time_t>(end_ns / 1'000'000'000u),
-                         static_cast<long>(end_ns % 1'000'000'000u)}};
+  const itimerspec spec{
+      {0, 0},
+      {static_cast<time_t>(end_ns / 1'000'000'000u), static_cast<long>(end_ns % 1'000'000'000u)}};
   timer_settime(m->slice_timer, TIMER_ABSTIME, &spec, nullptr);
 }
 

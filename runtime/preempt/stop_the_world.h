@@ -1,7 +1,8 @@
 // Stopping every P, for procs changes, dumps and the end of the process.
 //
 //  1. stop_requested is set; idle Ps and Ps in system calls are taken at once.
-//  2. Every running P is asked (kStop) and asked again every kStopTheWorldRetryNs; its M gives the P
+//  2. Every running P is asked (kStop) and asked again every kStopTheWorldRetryNs; its M gives the
+//  P
 //     up at its next visit to g0 and sleeps.
 //  3. After the deadline those that could not be stopped (a goroutine in opaque code) go on: the
 //     caller is told, and may look at what has stopped, but must not change the scheduler.

@@ -14,8 +14,8 @@
 #include "runtime/sched/m.h"
 
 extern "C" {
-extern __attribute__((visibility("hidden"), tls_model("initial-exec"))) __thread urge::sched::M*
-    urge_current_m;
+extern __attribute__((visibility("hidden"),
+                      tls_model("initial-exec"))) __thread urge::sched::M* urge_current_m;
 }
 
 namespace urge::sched {

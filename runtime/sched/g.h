@@ -71,7 +71,7 @@ struct alignas(base::kCacheLine) G {
   int saved_errno = 0;                          // [g]
   // [a] Asked to stop; written by requesters, cleared when it stops (or goes on).
   std::atomic<bool> preempt{false};
-  std::uint8_t needs_g0 = 0;  // [g] NeedsG0 bits
+  std::uint8_t needs_g0 = 0;   // [g] NeedsG0 bits
   bool marked_by_use = false;  // [g] something below isn't as in a fresh goroutine: reset at exit
 
   // --- What preemption and wiring touch ---
@@ -94,16 +94,16 @@ struct alignas(base::kCacheLine) G {
   StackSpan stack;                                   // [g] current stack; [lo, hi)
   std::uintptr_t stack_top = 0;                      // [g] hi less its colour: see config.h
   std::uint64_t parent_goid = 0;                     // [g]
-  std::uintptr_t go_pc = 0;     // [g] pc after the spawn. Go: gopc
-  std::uintptr_t start_pc = 0;  // [g] pc of the entry function. Go: startpc
+  std::uintptr_t go_pc = 0;                          // [g] pc after the spawn. Go: gopc
+  std::uintptr_t start_pc = 0;                       // [g] pc of the entry function. Go: startpc
   std::atomic<WaitReason> wait_reason{WaitReason::kNone};  // [g]
-  bool system = false;          // [g] the runtime's own; counted apart
-  bool standard_stack = true;   // [g]
+  bool system = false;                                     // [g] the runtime's own; counted apart
+  bool standard_stack = true;                              // [g]
   std::atomic<std::uint64_t> wait_since_ns{0};  // [a] filled in by the first dump that sees it wait
-  LabelRef labels;        // [g] inherited
-  AncestorRef ancestors;  // [g] only with URGE_DEBUG=tracebackancestors=N
-  char name[32] = {};     // [g]
-  G* all_next = nullptr;  // [c] once on the list of all goroutines
+  LabelRef labels;                              // [g] inherited
+  AncestorRef ancestors;                        // [g] only with URGE_DEBUG=tracebackancestors=N
+  char name[32] = {};                           // [g]
+  G* all_next = nullptr;                        // [c] once on the list of all goroutines
 };
 static_assert(offsetof(G, preempt_reason) == base::kCacheLine, "a switch touches one line of a G");
 

@@ -352,7 +352,8 @@ void NoteEarlierTimer(std::uint64_t when_ns) {
     }
     return;
   }
-  if (when_ns < g_sched.sysmon_until_ns.load(std::memory_order_seq_cst)) g_sched.hooks.wake_sysmon();
+  if (when_ns < g_sched.sysmon_until_ns.load(std::memory_order_seq_cst))
+    g_sched.hooks.wake_sysmon();
 }
 
 bool AllAsleepLocked() {

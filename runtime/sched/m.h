@@ -34,33 +34,33 @@ struct alignas(base::kCacheLine) M {
   // --- Preemption ---
   // The word of this thread that prologues compare with: %fs:0x70. [a; M and requesters write]
   alignas(base::kCacheLine) std::atomic<std::uintptr_t>* guard_word = nullptr;  // [c]
-  std::atomic<std::uint32_t> signal_pending{0};  // [a] 1: a preemption signal is on its way
+  std::atomic<std::uint32_t> signal_pending{0};   // [a] 1: a preemption signal is on its way
   std::atomic<std::uint32_t> handled_signals{0};  // [a] bumped by the handler. Go: preemptGen
-  int tid = 0;                                   // [c]
+  int tid = 0;                                    // [c]
   // Held while somebody marks or signals this M, and by the M while it goes: an M that has gone is
   // never touched, since the kernel may reuse its tid and glibc its TCB.
   base::RuntimeMutex mark_lock{base::LockRank::kMark};
-  bool gone = true;      // [mark_lock]
-  sigset_t base_mask{};  // [c] the mask that goroutines run with
-  void* signal_stack = nullptr;  // [m]
-  timer_t slice_timer{};         // [m] fires the preemption signal at the exact end of a slice
-  bool has_slice_timer = false;  // [m]
+  bool gone = true;                // [mark_lock]
+  sigset_t base_mask{};            // [c] the mask that goroutines run with
+  void* signal_stack = nullptr;    // [m]
+  timer_t slice_timer{};           // [m] fires the preemption signal at the exact end of a slice
+  bool has_slice_timer = false;    // [m]
   bool slice_timer_armed = false;  // [m]
 
   // --- Idle, hand-over, life ---
   alignas(base::kCacheLine) std::atomic<std::uint32_t> park_word{0};  // [a] 1: a wake-up is due
-  P* next_p = nullptr;     // [whoever wakes it] the P to go on with. Go: m.nextp
-  P* syscall_p = nullptr;  // [m] the P it had when it entered a system call. Go: m.oldp
-  G* next_g = nullptr;     // [m] picked already, but only g0 may run it
+  P* next_p = nullptr;           // [whoever wakes it] the P to go on with. Go: m.nextp
+  P* syscall_p = nullptr;        // [m] the P it had when it entered a system call. Go: m.oldp
+  G* next_g = nullptr;           // [m] picked already, but only g0 may run it
   bool next_g_inherits = false;  // [m]
-  bool exiting = false;    // [m] the thread ends once it is back on g0
-  G* go_on_g = nullptr;    // [m] preempted where it must not be: goes on at once
-  G* just_preempted = nullptr;  // [m] so that the 61st tick doesn't pick it again at once
-  std::uint64_t clock_ns = 0;  // [m] time read on this visit to g0, 0 if none
-  M* link = nullptr;       // [s] idle list or free list
-  M* all_next = nullptr;   // [c]
-  std::int32_t id = 0;     // [c]
-  bool idle_listed = false;  // [s] on the idle list
+  bool exiting = false;          // [m] the thread ends once it is back on g0
+  G* go_on_g = nullptr;          // [m] preempted where it must not be: goes on at once
+  G* just_preempted = nullptr;   // [m] so that the 61st tick doesn't pick it again at once
+  std::uint64_t clock_ns = 0;    // [m] time read on this visit to g0, 0 if none
+  M* link = nullptr;             // [s] idle list or free list
+  M* all_next = nullptr;         // [c]
+  std::int32_t id = 0;           // [c]
+  bool idle_listed = false;      // [s] on the idle list
 };
 
 }  // namespace urge::sched

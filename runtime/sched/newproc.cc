@@ -252,8 +252,7 @@ spawn_slot spawn_prepare(std::size_t bytes, std::size_t align, const go_options*
   }
   gp->parent_goid = parent == nullptr ? 0 : parent->goid;
   gp->go_pc = reinterpret_cast<std::uintptr_t>(__builtin_return_address(0));
-  const std::uintptr_t closure =
-      (gp->stack_top - bytes) & ~(std::max<std::size_t>(align, 16) - 1);
+  const std::uintptr_t closure = (gp->stack_top - bytes) & ~(std::max<std::size_t>(align, 16) - 1);
   gp->sp = reinterpret_cast<void*>(closure);
   return {reinterpret_cast<void*>(closure), gp};
 }

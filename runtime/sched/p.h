@@ -36,14 +36,14 @@ struct alignas(base::kCacheLine) P {
   std::atomic<std::uint32_t> attention{0};  // [a]
   // [p] Slices begun; a switch to runnext inherits the slice and doesn't count. Go: schedtick
   std::atomic<std::uint32_t> tick{0};
-  std::atomic<std::uint32_t> switches{0};  // [p] all switches to goroutines
+  std::atomic<std::uint32_t> switches{0};               // [p] all switches to goroutines
   std::uint32_t until_global = base::kGlobalQueueTick;  // [p] switches until global goes first
-  std::uint32_t wakes_in_a_row = 0;  // [p] visits to g0 that found a timer due
-  bool solo = false;                       // [w] the only P: nobody can steal from it
-  std::int32_t id = 0;                     // [c]
-  std::atomic<M*> m{nullptr};              // [p] owner, null when idle
-  std::uint64_t goid_next = 0, goid_end = 0;  // [p] batch of ids
-  base::Stack<G, &G::link> free;           // [p] dead goroutines. Go: p.gFree
+  std::uint32_t wakes_in_a_row = 0;                     // [p] visits to g0 that found a timer due
+  bool solo = false;                                    // [w] the only P: nobody can steal from it
+  std::int32_t id = 0;                                  // [c]
+  std::atomic<M*> m{nullptr};                           // [p] owner, null when idle
+  std::uint64_t goid_next = 0, goid_end = 0;            // [p] batch of ids
+  base::Stack<G, &G::link> free;                        // [p] dead goroutines. Go: p.gFree
 
   // --- Time: written by the owner where the clock was read anyway, else dated by sysmon. All
   // four are hints; a torn pair costs at most one early or late look. ---
@@ -69,7 +69,7 @@ struct alignas(base::kCacheLine) P {
     std::uint32_t syscall_tick = 0;
     std::uint64_t syscall_since_ns = 0;
     std::uint32_t switches = 0;
-    std::uint64_t retry_at_ns = 0;   // next time to ask again
+    std::uint64_t retry_at_ns = 0;  // next time to ask again
     std::uint64_t backoff_ns = 0;
     std::uint32_t asked_switch = ~0u;  // the run for which a request is outstanding
   } watch;

@@ -30,18 +30,18 @@ struct Settings {
   std::size_t stack_bytes = base::kStackBytes;
   std::size_t max_stack_bytes = base::kMaxStackBytes;
   int preempt_signal = 0;
-  bool randomize = false;     // URGE_DEBUG=randomize=1: shuffle scheduling, to find races in users
-  std::uint64_t seed = 0;     // URGE_DEBUG=seed=N
-  int ancestors = 0;          // URGE_DEBUG=tracebackancestors=N
+  bool randomize = false;  // URGE_DEBUG=randomize=1: shuffle scheduling, to find races in users
+  std::uint64_t seed = 0;  // URGE_DEBUG=seed=N
+  int ancestors = 0;       // URGE_DEBUG=tracebackancestors=N
   std::uint64_t schedtrace_ns = 0;  // URGE_DEBUG=schedtrace=MS
-  bool scheddetail = false;   // URGE_DEBUG=scheddetail=1
+  bool scheddetail = false;         // URGE_DEBUG=scheddetail=1
 };
 
 // Set by higher layers before the first M starts; constant afterwards. This is how preempt/ and
 // sysmon/ take part without being included from here.
 struct Hooks {
-  void (*thread_started)(M*) = nullptr;   // on the new thread, signals blocked
-  void (*thread_exiting)(M*) = nullptr;   // on the thread, before its TCB can be reused
+  void (*thread_started)(M*) = nullptr;  // on the new thread, signals blocked
+  void (*thread_exiting)(M*) = nullptr;  // on the thread, before its TCB can be reused
   // Asks for the preemption of whoever runs on p. Any thread.
   bool (*request_preemption)(P* p, PreemptReason reason) = nullptr;
   // A P is about to run gp for a new slice that ends at the given time, while others wait.
@@ -51,17 +51,17 @@ struct Hooks {
 
 struct alignas(base::kCacheLine) Scheduler {
   // --- Read on fast paths, written rarely ---
-  std::atomic<std::int32_t> idle_ps{0};    // [a] Go: npidle
-  std::atomic<std::int32_t> spinning{0};   // [a] Ms that look for work. Go: nmspinning
+  std::atomic<std::int32_t> idle_ps{0};   // [a] Go: npidle
+  std::atomic<std::int32_t> spinning{0};  // [a] Ms that look for work. Go: nmspinning
   // [a] sysmon sleeps and must hear of new work. See NoteQueued().
   std::atomic<bool> sysmon_watches{false};
   std::atomic<std::uint64_t> sysmon_until_ns{base::kNever};  // [a] how long sysmon sleeps
-  std::atomic<std::int32_t> global_size{0};  // [s] written; read anywhere as a hint
-  std::atomic<std::int32_t> procs{0};        // [w]
-  std::atomic<bool> stop_requested{false};   // [s] written. Go: sched.gcwaiting
+  std::atomic<std::int32_t> global_size{0};                  // [s] written; read anywhere as a hint
+  std::atomic<std::int32_t> procs{0};                        // [w]
+  std::atomic<bool> stop_requested{false};                   // [s] written. Go: sched.gcwaiting
 
-  Settings settings;  // [c]
-  Hooks hooks;        // [c]
+  Settings settings;                // [c]
+  Hooks hooks;                      // [c]
   P* all_ps[base::kMaxProcs] = {};  // [w] never shrinks: Ps are reused
 
   alignas(base::kCacheLine) base::RuntimeMutex lock{base::LockRank::kSched};
@@ -79,7 +79,7 @@ struct alignas(base::kCacheLine) Scheduler {
   std::atomic<bool> need_spinning{false};                 // [a] Go: sched.needspinning
   std::atomic<M*> keeper{nullptr};                        // [a] the idle M that minds the timers
   std::atomic<std::uint64_t> keeper_until_ns{base::kNever};  // [a]
-  std::atomic<std::uint64_t> goid_source{1};              // [a] next batch
+  std::atomic<std::uint64_t> goid_source{1};                 // [a] next batch
   std::atomic<std::int32_t> blocked_threads{0};  // [a] plain threads that wait inside our API
   sigset_t base_mask{};                          // [c] signal mask of goroutines
   int pid = 0;                                   // [c] the process that runs goroutines
@@ -192,8 +192,8 @@ void Unwire(M* m, G* gp, WiredReason reason);
 
 // --- init.cc ---
 void InitScheduler(const Settings& settings, const Hooks& hooks, int procs);
-// World stopped. Makes or retires Ps; false, with nothing changed, when there is no memory. `keep` is
-// the caller's P, which the caller must exchange for a surviving one itself. Go: procresize
+// World stopped. Makes or retires Ps; false, with nothing changed, when there is no memory. `keep`
+// is the caller's P, which the caller must exchange for a surviving one itself. Go: procresize
 bool ResizeProcs(int procs, P* keep);
 // Gives the M the first P for its own, which ResizeProcs has kept only for its sake. World stopped.
 void ExchangeForFirstP(M* m);

@@ -155,10 +155,10 @@ G* Steal(M* m, P* p) {
   return nullptr;
 }
 
-// Runs one timer that is due, so that the goroutine it wakes runs next, before a second one can push
-// it to the tail of the ring, behind every hog. The others stay due, and the attention bit brings the
-// owner back for them as soon as the woken one stops. A storm of wake-ups is served so only for a
-// while: then all that are due queue up at the tail, and the victim gets its turn.
+// Runs one timer that is due, so that the goroutine it wakes runs next, before a second one can
+// push it to the tail of the ring, behind every hog. The others stay due, and the attention bit
+// brings the owner back for them as soon as the woken one stops. A storm of wake-ups is served so
+// only for a while: then all that are due queue up at the tail, and the victim gets its turn.
 // Returns whether any was run.
 bool RunExpiredTimers(M* m, bool of_all_ps) {
   P* p = m->p;
@@ -228,9 +228,8 @@ Choice FindRunnable(M* m) {
     // At most half as many thieves as busy Ps, so that idle machines don't burn CPU.
     // Go: 2*nmspinning < gomaxprocs - npidle.
     const std::int32_t procs = g_sched.procs.load(std::memory_order_relaxed);
-    if (procs > 1 &&
-        (m->spinning || 2 * g_sched.spinning.load(std::memory_order_relaxed) <
-                            procs - g_sched.idle_ps.load(std::memory_order_relaxed))) {
+    if (procs > 1 && (m->spinning || 2 * g_sched.spinning.load(std::memory_order_relaxed) <
+                                         procs - g_sched.idle_ps.load(std::memory_order_relaxed))) {
       if (!m->spinning) {
         m->spinning = true;
         g_sched.spinning.fetch_add(1, std::memory_order_relaxed);

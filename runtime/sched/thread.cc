@@ -92,8 +92,8 @@ M* NewM() {
     m = g_gone_ms.Pop();
   }
   if (threads > base::kMaxThreads) {
-    base::RawWriter(STDERR_FILENO) << "urge: program exceeds " << base::kMaxThreads
-                                   << "-thread limit\n";
+    base::RawWriter(STDERR_FILENO)
+        << "urge: program exceeds " << base::kMaxThreads << "-thread limit\n";
     base::Fatal("thread exhaustion");
   }
   if (m != nullptr) return m;

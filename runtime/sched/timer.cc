@@ -15,11 +15,10 @@ namespace urge::sched {
 void TimerHeap::Grow() {
   // Straight from the system: no allocator runs under a runtime lock.
   const std::uint32_t capacity = capacity_ == 0 ? 512 : capacity_ * 2;
-  void* p = capacity_ == 0
-                ? mmap(nullptr, capacity * sizeof(Timer*), PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-                : mremap(heap_, capacity_ * sizeof(Timer*), capacity * sizeof(Timer*),
-                         MREMAP_MAYMOVE);
+  void* p = capacity_ == 0 ? mmap(nullptr, capacity * sizeof(Timer*), PROT_READ | PROT_WRITE,
+                                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+                           : mremap(heap_, capacity_ * sizeof(Timer*), capacity * sizeof(Timer*),
+                                    MREMAP_MAYMOVE);
   if (p == MAP_FAILED) base::Fatal("out of memory for timers");
   heap_ = static_cast<Timer**>(p);
   capacity_ = capacity;

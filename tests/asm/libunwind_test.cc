@@ -1,6 +1,7 @@
 // libunwind_test.cc: libunwind, too, walks through an injected call to main and stops at a
 // context's bottom. It is stricter than libgcc, whose walks the single-step proof does.
-// alone: asm/x86_64/switch.S asm/x86_64/entry.S asm/x86_64/async_preempt.S runtime/preempt/xstate.cc
+// alone: asm/x86_64/switch.S asm/x86_64/entry.S asm/x86_64/async_preempt.S
+// alone: runtime/preempt/xstate.cc
 
 #define UNW_LOCAL_ONLY
 #include <gtest/gtest.h>

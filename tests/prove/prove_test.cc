@@ -4,9 +4,8 @@
 // Runs the corpus over and over, preempted at every instruction boundary, until N boundaries were
 // injected (one whole pass at least). Each routine's digest must equal that of an undisturbed run,
 // and is 0 only if the routine finds itself wrong.
-// alone: asm/x86_64/switch.S asm/x86_64/entry.S asm/x86_64/async_preempt.S runtime/preempt/xstate.cc
-// link: -Wl,-z,now
-// skip: asan tsan
+// alone: asm/x86_64/switch.S asm/x86_64/entry.S asm/x86_64/async_preempt.S
+// alone: runtime/preempt/xstate.cc link: -Wl,-z,now skip: asan tsan
 
 #include <unistd.h>
 

@@ -37,9 +37,9 @@ inline void checkpoint() noexcept {
 }
 
 // Lets goroutines be preempted by signal inside a shared library, named by its soname or file
-// name ("libz.so.1", "libz.so" or "libz"), loaded now or later. The library must hold no lock that its callers'
-// other goroutines may want and cache no thread identity across calls.
-// Returns whether such a library is loaded now. Thread-safe. See also URGE_PREEMPTIBLE.
+// name ("libz.so.1", "libz.so" or "libz"), loaded now or later. The library must hold no lock that
+// its callers' other goroutines may want and cache no thread identity across calls. Returns whether
+// such a library is loaded now. Thread-safe. See also URGE_PREEMPTIBLE.
 URGE_API bool allow_preemption(std::string_view module);
 // Forbids it in functions whose symbol (mangled or demangled) matches the pattern, where * stands
 // for any text and ? for one character. Returns whether some loaded symbol matches.

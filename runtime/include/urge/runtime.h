@@ -15,7 +15,8 @@ namespace urge {
 // Every field has a default that follows the environment: URGE_MAXPROCS, URGE_SLICE and
 // URGE_DEBUG set what the program leaves at its default.
 struct options {
-  // How many goroutines run at once; 0: URGE_MAXPROCS, else the CPUs the process may use. 0 to 1024.
+  // How many goroutines run at once; 0: URGE_MAXPROCS, else the CPUs the process may use. 0 to
+  // 1024.
   int procs = 0;
   // How long a goroutine may run while others wait; 0: URGE_SLICE, else 10 ms. 20 us to 10 s.
   std::chrono::nanoseconds slice{0};
