@@ -5,7 +5,9 @@
 // injected (one whole pass at least). Each routine's digest must equal that of an undisturbed run,
 // and is 0 only if the routine finds itself wrong.
 // alone: asm/x86_64/switch.S asm/x86_64/entry.S asm/x86_64/async_preempt.S
-// alone: runtime/preempt/xstate.cc link: -Wl,-z,now skip: asan tsan
+// alone: runtime/preempt/xstate.cc
+// link: -Wl,-z,now
+// skip: asan tsan
 
 #include <unistd.h>
 
