@@ -26,6 +26,7 @@ int main() {
   urge::run({.procs = 1}, [] {
     // A thread for the hand-over is there before memory becomes tight.
     urge::blocking([] { urge::go([] {}); });
+    while (urge::goroutines() != 1) urge::yield();
     const std::size_t limit = AddressSpaceBytes() + (std::size_t{100} << 20);
     const rlimit tight{limit, limit};
     setrlimit(RLIMIT_AS, &tight);

@@ -72,6 +72,8 @@ ProgramResult RunProgram(const std::string& name, const ProgramOptions& options)
   if (child == 0) {
     const rlimit no_core = {0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
+    // Shells start background jobs with SIGINT and SIGQUIT ignored.
+    if (options.send_signal != 0) signal(options.send_signal, SIG_DFL);
     dup2(out.ends[1], STDOUT_FILENO);
     dup2(err.ends[1], STDERR_FILENO);
     execve(path.c_str(), argv.data(), envp.data());
