@@ -1,7 +1,7 @@
 // The prologue hook's C++ half: what __morestack calls, and what inline checkpoints call.
 //
 //  1. Not a goroutine's own stack (a plain thread, g0, a handler on the alternate stack, a foreign
-//     coroutine, a vfork child that shares the word): nothing is done, the function goes on.
+//     coroutine, a forked child): nothing is done, the function goes on.
 //  2. A request is pending: the goroutine is switched off, or the true guard put back where that
 //     isn't allowed.
 //  3. No request: the mark was meant for another goroutine (see request.h); the true guard is put
@@ -28,13 +28,13 @@ constinit StackOverflowHook g_stack_overflow_hook = nullptr;
 
 namespace {
 
-// The M if the caller runs on its current goroutine's own stack, in the process that started it.
+// The M if the caller runs on its current goroutine's own stack. (In a forked child there are no
+// Ms; vfork is fork, see below.)
 sched::M* OwnM(std::uintptr_t sp) {
   sched::M* m = sched::CurrentM();
   if (m == nullptr) return nullptr;
   const sched::G* gp = m->curg.load(std::memory_order_relaxed);
-  if (gp == nullptr || !gp->stack.Contains(sp)) return nullptr;
-  return getpid() == sched::g_sched.pid ? m : nullptr;
+  return gp != nullptr && gp->stack.Contains(sp) ? m : nullptr;
 }
 
 void Answer(sched::M* m) {
@@ -69,6 +69,10 @@ extern "C" void* urge_newstack(urge_morestack_args* args) {
 }
 
 extern "C" void urge_oldstack() {}
+
+// A vfork child shares the guard word and the scheduler's memory with its parent: a mark meant for
+// the parent's goroutine would switch the child off. So vfork is fork, whose child has no Ms.
+extern "C" URGE_API pid_t vfork() noexcept { return fork(); }
 
 extern "C" void* urge_stackspace(std::size_t size, std::uint64_t sp) {
   sched::M* m = preempt::OwnM(sp);

@@ -98,6 +98,11 @@ class BasicRunQueue {
   // Puts gp into the next slot and returns who was there.
   G* ReplaceNext(G* gp) { return Replace(next_, gp); }
   G* ReplaceVictim(G* gp) { return Replace(victim_, gp); }
+  G* ReplaceNextUncontended(G* gp) {
+    G* old = next_.load(std::memory_order_relaxed);
+    next_.store(gp, std::memory_order_release);
+    return old;
+  }
   G* PopNext() { return Take(next_); }
   G* PopVictim() { return Take(victim_); }
   G* PopNextUncontended() {

@@ -373,7 +373,7 @@ void PutNext(P* p, G* gp) {
       return;
     }
   }
-  G* displaced = p->queue.ReplaceNext(gp);
+  G* displaced = p->solo ? p->queue.ReplaceNextUncontended(gp) : p->queue.ReplaceNext(gp);
   if (displaced != nullptr) PutLocal(p, displaced);
 }
 
