@@ -77,6 +77,7 @@ void Date(P* p, std::uint64_t now) {
 }
 
 void LookAtRunning(P* p, std::uint64_t now, Plan& plan) {
+  p->syscall_watched.store(false, std::memory_order_relaxed);
   const M* m = p->m.load(std::memory_order_acquire);
   if (m == nullptr || m->curg.load(std::memory_order_relaxed) == nullptr) {
     // Its M is on g0, about to choose. It will have run something when we look again.

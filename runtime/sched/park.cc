@@ -52,7 +52,7 @@ void ParkInSyscall(M* m, G* gp, ParkArgs& park) {
   trace::AddShared(trace::Counter::kParks);
   Wire(m, gp, kWiredBySyscall);
   SwitchToG0(m, gp, AfterParkInSyscall, &park);
-  EnterSyscall();
+  EnterSyscall(SyscallKind::kBlocks);
   HandOffSyscallP(m);  // the same M: the goroutine is wired
   Unwire(m, gp, kWiredBySyscall);
 }

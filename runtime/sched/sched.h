@@ -180,7 +180,11 @@ void StartThread(P* p, bool spinning);
 void WakeM(M* m);
 
 // --- syscall.cc ---
-void EnterSyscall();
+enum class SyscallKind {
+  kShort,   // may come back at once: keeps its P unless sysmon takes it
+  kBlocks,  // the caller hands the P on at once
+};
+void EnterSyscall(SyscallKind kind = SyscallKind::kShort);
 void ExitSyscall();
 // Takes the P away from an M in a system call; false if it came back meanwhile.
 bool RetakeFromSyscall(P* p);

@@ -79,7 +79,7 @@ StackSpan AllocateStack(std::size_t bytes) {
     if (g_pool.end - g_pool.next < stride) {
       // A slab may be more than is left under a tight RLIMIT_AS: ask for less before giving up.
       for (std::size_t count = std::max<std::size_t>(1, base::kStackSlabBytes / stride); count > 0;
-           count /= 4) {
+           count = count == 1 ? 0 : std::max<std::size_t>(1, count / 4)) {
         if (void* slab = MapReserve(count * stride)) {
           g_pool.next = reinterpret_cast<std::uintptr_t>(slab);
           g_pool.end = g_pool.next + count * stride;

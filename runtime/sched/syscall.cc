@@ -49,7 +49,7 @@ void AfterExitSyscall(void* arg) {
 
 }  // namespace
 
-void EnterSyscall() {
+void EnterSyscall(SyscallKind kind) {
   M* m = CurrentM();
   G* gp = m->curg.load(std::memory_order_relaxed);
   P* p = m->p;
@@ -70,6 +70,13 @@ void EnterSyscall() {
   if (URGE_UNLIKELY(g_sched.stop_requested.load(std::memory_order_seq_cst))) {
     base::RuntimeLock lock(g_sched.lock);
     if (g_sched.stop_requested.load(std::memory_order_relaxed)) StopSyscallPLocked(p);
+  }
+  // Somebody waits for the P: sysmon, which may sleep until the end of the slice, shall see to it
+  // that the call doesn't keep it for long. Once until it has seen the P out of system calls.
+  if (kind == SyscallKind::kShort &&
+      (!p->queue.Empty() || g_sched.global_size.load(std::memory_order_relaxed) != 0) &&
+      !p->syscall_watched.exchange(true, std::memory_order_relaxed)) {
+    g_sched.hooks.wake_sysmon();
   }
 }
 
@@ -152,7 +159,7 @@ void blocking_enter() noexcept {
   if (gp == nullptr) return;
   gp->marked_by_use = true;
   if (gp->blocking_depth++ != 0) return;
-  EnterSyscall();
+  EnterSyscall(SyscallKind::kBlocks);
   // The call is known to block: don't wait for sysmon. Go: entersyscallblock
   HandOffSyscallP(m);
 }
