@@ -88,7 +88,7 @@ include $(BUILD)/notes.mk
 optimise.release := -O2
 optimise.debug := -O1 -DURGE_DEBUG_CHECKS
 optimise.asan := -O1 -fno-omit-frame-pointer -fsanitize=address
-optimise.tsan := -O1 -fno-omit-frame-pointer -fsanitize=thread
+optimise.tsan := -O1 -fno-omit-frame-pointer -fsanitize=thread $(if $(findstring clang,$(CXX)),,-Wno-tsan)
 OPTIMISE := $(or $(optimise.$(strip $(CONFIG))),$(error CONFIG is release, debug, asan or tsan))
 
 pkg = $(shell pkg-config $1 2>/dev/null)

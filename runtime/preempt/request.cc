@@ -101,12 +101,12 @@ bool RequestPreemption(P* p, PreemptReason reason) {
     p->attention.fetch_or(AttentionFor(reason), std::memory_order_relaxed);
     return false;
   }
-  // Four lines that another core owns are about to be written one after the other; asked for
-  // together, while the clock is read, they come in the time of one.
+  // Lines that another core owns are about to be written one after the other; asked for together,
+  // while the clock is read, they come in the time of one. Not the guard word's: every prologue
+  // there reads it, and would have it back before we write.
   __builtin_prefetch(&gp->preempt, 1);
   __builtin_prefetch(&gp->mark_ns, 1);
   __builtin_prefetch(&m->mark_lock, 1);
-  __builtin_prefetch(m->guard_word, 1);
   __builtin_prefetch(&p->attention, 1);
   const std::uint64_t now = base::NowNs();
   NoteRequest(p, gp, reason, now);
