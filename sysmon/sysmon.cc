@@ -217,6 +217,11 @@ Plan LookAround() {
       case PStatus::kSyscall:
         LookAtSyscall(p, now, plan);
         break;
+      case PStatus::kIdle:
+        // On nobody's list: on its way to an M that is being started or woken, which tells nobody
+        // when it gets there. Who waits for it to be preempted then must not be forgotten.
+        if (!p->idle.load(std::memory_order_acquire)) plan.At(now + base::kRetryMaxNs);
+        break;
       default:
         break;
     }
