@@ -71,7 +71,6 @@ void StartLocked(const options& options) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_start_m
   preempt::InitXState();
   preempt::PreemptionMap::Rebuild();
   if (plan.print_preemption_map) preempt::PreemptionMap::Print(STDERR_FILENO);
-  sched::g_sched.pid = getpid();
   pthread_sigmask(SIG_SETMASK, nullptr, &sched::g_sched.base_mask);
   sigdelset(&sched::g_sched.base_mask, plan.settings.preempt_signal);
   sched::Hooks hooks;

@@ -82,7 +82,6 @@ struct alignas(base::kCacheLine) Scheduler {
   std::atomic<std::uint64_t> goid_source{1};                 // [a] next batch
   std::atomic<std::int32_t> blocked_threads{0};  // [a] plain threads that wait inside our API
   sigset_t base_mask{};                          // [c] signal mask of goroutines
-  int pid = 0;                                   // [c] the process that runs goroutines
   std::atomic<M*> all_ms{nullptr};               // [a] push-only list
   std::atomic<bool> suspect_deadlock{false};     // [a] the last M fell asleep: sysmon shall look
 };

@@ -102,7 +102,7 @@ class RandomOrder {
   std::uint32_t count_, at_, stride_ = 1;
 };
 
-G* StealFrom(M* m, P* p, P* victim, bool last_round) {
+G* StealFrom(P* p, P* victim, bool last_round) {
   const std::uint32_t before = p->queue.RingSize();
   if (G* gp = victim->queue.StealHalfInto(p->queue)) {
     p->stats.Add(trace::Counter::kSteals);
@@ -124,7 +124,6 @@ G* StealFrom(M* m, P* p, P* victim, bool last_round) {
     p->stats.Add(trace::Counter::kSteals);
     p->stats.Add(trace::Counter::kStolenGoroutines);
   }
-  static_cast<void>(m);
   return gp;
 }
 
@@ -149,7 +148,7 @@ G* Steal(M* m, P* p) {
       }
       // An idle P has no work to steal.
       if (victim->idle.load(std::memory_order_relaxed)) continue;
-      if (G* gp = StealFrom(m, p, victim, last)) return gp;
+      if (G* gp = StealFrom(p, victim, last)) return gp;
     }
   }
   return nullptr;
