@@ -20,6 +20,7 @@ struct urge_morestack_args {
   std::uint64_t return_pc;    ///< The byte after `call __morestack`; it belongs to the function.
   std::uint64_t frame_size;   ///< Bytes of stack the function asks for.
   std::uint64_t arg_size;     ///< Bytes of stack arguments, at sp_at_entry + 8.
+  std::uint64_t ticks;        ///< The time stamp counter on entry of __morestack.
 };
 
 /// Yields if asked to. Returns nullptr to go on in place, or the top of a segment to run the

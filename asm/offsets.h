@@ -90,7 +90,8 @@
 #define URGE_MORESTACK_ARGS_RETURN_PC 8
 #define URGE_MORESTACK_ARGS_FRAME_SIZE 16
 #define URGE_MORESTACK_ARGS_ARG_SIZE 24
-#define URGE_MORESTACK_ARGS_BYTES 32
+#define URGE_MORESTACK_ARGS_TICKS 32
+#define URGE_MORESTACK_ARGS_BYTES 40
 // Its frame, as offsets from its RBP.
 #define URGE_MORESTACK_STACK_ARGS 24 /* gcc's va_start functions know this one */
 #define URGE_MORESTACK_CALLER_PC 16
@@ -102,10 +103,10 @@
 #define URGE_MORESTACK_RCX -40
 #define URGE_MORESTACK_R8 -48
 #define URGE_MORESTACK_R9 -56
-#define URGE_MORESTACK_ARGS -88 /* its struct urge_morestack_args */
-#define URGE_MORESTACK_NEWSTACK -96
-#define URGE_MORESTACK_RBX -104
-#define URGE_MORESTACK_FRAME_BYTES 104
+#define URGE_MORESTACK_ARGS -96 /* its struct urge_morestack_args */
+#define URGE_MORESTACK_NEWSTACK -104
+#define URGE_MORESTACK_RBX -112
+#define URGE_MORESTACK_FRAME_BYTES 112
 // The vector state it saves: SSE, AVX, AVX-512. 2,688 bytes hold that in the standard format of
 // every processor; the compacted one needs 2,432.
 #define URGE_MORESTACK_XSAVE_BYTES 2688

@@ -32,6 +32,7 @@ URGE_ASSERT_OFFSET(urge_morestack_args, sp_at_entry, URGE_MORESTACK_ARGS_SP_AT_E
 URGE_ASSERT_OFFSET(urge_morestack_args, return_pc, URGE_MORESTACK_ARGS_RETURN_PC);
 URGE_ASSERT_OFFSET(urge_morestack_args, frame_size, URGE_MORESTACK_ARGS_FRAME_SIZE);
 URGE_ASSERT_OFFSET(urge_morestack_args, arg_size, URGE_MORESTACK_ARGS_ARG_SIZE);
+URGE_ASSERT_OFFSET(urge_morestack_args, ticks, URGE_MORESTACK_ARGS_TICKS);
 static_assert(sizeof(urge_morestack_args) == URGE_MORESTACK_ARGS_BYTES);
 
 // The frames' own arithmetic.

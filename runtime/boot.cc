@@ -12,6 +12,7 @@
 #include <urge/runtime.h>
 
 #include "absl/synchronization/mutex.h"
+#include "runtime/base/ticks.h"
 #include "runtime/environment.h"
 #include "runtime/preempt/cfi.h"
 #include "runtime/preempt/map.h"
@@ -68,6 +69,7 @@ void StartLocked(const options& options) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_start_m
     throw std::system_error(errno, std::generic_category(),
                             "urge: membarrier(2) is needed (Linux 4.14)");
   }
+  base::InitTicks();
   preempt::InitXState();
   preempt::PreemptionMap::Rebuild();
   if (plan.print_preemption_map) preempt::PreemptionMap::Print(STDERR_FILENO);

@@ -88,7 +88,7 @@
 //   rsp -> return_pc, the caller's caller's PC, stack arguments
 //
 //   if (!urge_newstack) resume in place;
-//   args = {rsp + 8, return_pc, r10, r11};
+//   args = {rsp + 8, return_pc, r10, r11, rdtsc()};
 //   save argument registers;
 //   top = urge_newstack(&args);
 //   restore argument registers;
@@ -121,12 +121,17 @@ URGE_FUNCTION __morestack, ordinary
 	pushq	%rcx
 	pushq	%r8
 	pushq	%r9
+	movq	%rax, %rcx
+	rdtsc
+	shlq	$32, %rdx
+	orq	%rdx, %rax
+	pushq	%rax
 	pushq	%r11
 	pushq	%r10
 	pushq	URGE_MORESTACK_RETURN_PC(%rbp)
 	leaq	URGE_MORESTACK_CALLER_PC(%rbp), %rdi
 	pushq	%rdi
-	pushq	%rax
+	pushq	%rcx
 	cmpl	$0, urge_split_xsave_kind(%rip)
 	jl	.Lfind_xsave_kind
 .Lxsave_kind_known:

@@ -12,6 +12,9 @@
 namespace urge::base {
 
 inline constexpr std::size_t kCacheLine = 64;
+// Processors fetch lines in aligned pairs: what one core writes and another reads at the same time
+// lies a pair apart.
+inline constexpr std::size_t kCacheLinePair = 128;
 inline constexpr std::size_t kPageBytes = 4096;
 
 // --- Scheduling -----------------------------------------------------------------------------

@@ -17,6 +17,7 @@
 #include <urge/preempt.h>
 
 #include "asm/morestack.h"
+#include "runtime/base/ticks.h"
 #include "runtime/preempt/overflow.h"
 #include "runtime/preempt/request.h"
 #include "runtime/sched/park.h"
@@ -34,17 +35,28 @@ sched::M* OwnM(std::uintptr_t sp) {
   sched::M* m = sched::CurrentM();
   if (m == nullptr) return nullptr;
   const sched::G* gp = m->curg.load(std::memory_order_relaxed);
+  __builtin_prefetch(&gp->preempt);  // which a requester has written and the caller wants next
   return gp != nullptr && gp->stack.Contains(sp) ? m : nullptr;
 }
 
-void Answer(sched::M* m) {
+// Switches the goroutine off if it is asked to stop and may be; otherwise puts the true guard back,
+// and leaves the request pending. Its own code has stopped at stopped_ticks.
+void Answer(sched::M* m, std::uint64_t stopped_ticks) {
   sched::G* gp = m->curg.load(std::memory_order_relaxed);
-  if (gp->preempt.load(std::memory_order_acquire)) {
-    StopAtPrologue(m, gp);
-  } else {
-    gp->guard.store(gp->true_guard, std::memory_order_relaxed);
-    sched::SetGuardWord(gp->true_guard);
+  sched::P* p = m->p;
+  if (URGE_LIKELY(gp->preempt.load(std::memory_order_acquire))) {
+    if (p == nullptr || gp->status.load(std::memory_order_relaxed) != sched::GStatus::kRunning) {
+      if (p != nullptr) p->stats.Add(trace::Counter::kDeferNotWanted);
+    } else if (gp->no_preempt != 0) {
+      p->stats.Add(trace::Counter::kDeferNoPreempt);
+    } else {
+      m->stopped_ticks = stopped_ticks;
+      SwitchOffPreempted(m, gp, /*by_signal=*/false);
+      return;
+    }
   }
+  gp->guard.store(gp->true_guard, std::memory_order_relaxed);
+  sched::SetGuardWord(gp->true_guard);
 }
 
 [[noreturn]] void Overflow(sched::G* gp) {
@@ -61,7 +73,7 @@ extern "C" void* urge_newstack(urge_morestack_args* args) {
   sched::M* m = preempt::OwnM(args->sp_at_entry);
   if (m == nullptr) return nullptr;
   sched::G* gp = m->curg.load(std::memory_order_relaxed);
-  preempt::Answer(m);
+  preempt::Answer(m, args->ticks);
   if (args->sp_at_entry < gp->true_guard || args->sp_at_entry - gp->true_guard < args->frame_size) {
     preempt::Overflow(gp);
   }
@@ -88,7 +100,7 @@ namespace urge::detail {
 
 void checkpoint_slow() noexcept {
   sched::M* m = preempt::OwnM(reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)));
-  if (m != nullptr) preempt::Answer(m);
+  if (m != nullptr) preempt::Answer(m, base::Ticks());
 }
 
 void no_preempt_enter() noexcept {

@@ -1,5 +1,6 @@
 #include "runtime/preempt/request.h"
 
+#include "runtime/base/ticks.h"
 #include "runtime/preempt/foreign_frames.h"
 #include "runtime/preempt/map.h"
 #include "runtime/preempt/signal.h"
@@ -72,64 +73,11 @@ void NoteAnswer(G* gp, bool by_signal) {
   gp->wants_signal.store(!probe, std::memory_order_relaxed);
 }
 
-void AfterStopAtPrologue(void* arg) {
-  SettlePreempted(sched::CurrentM(), static_cast<G*>(arg), /*by_signal=*/false);
-}
-
-}  // namespace
-
-bool NoteRequest(P* p, G* gp, PreemptReason reason, std::uint64_t now_ns) {
-  p->attention.fetch_or(AttentionFor(reason), std::memory_order_relaxed);
-  const bool pending = gp->preempt.load(std::memory_order_relaxed);
-  if (pending && gp->preempt_reason.load(std::memory_order_relaxed) >= reason) return false;
-  trace::AddShared(RequestCounter(reason));
-  gp->preempt_reason.store(reason, std::memory_order_relaxed);
-  if (!pending) gp->mark_ns.store(now_ns, std::memory_order_relaxed);
-  // A read-modify-write: of two that ask at once, one supersedes the other. release: whoever sees
-  // the request sees its reason and time.
-  if (gp->preempt.exchange(true, std::memory_order_release)) {
-    trace::AddShared(Counter::kSuperseded);
-  }
-  return true;
-}
-
-bool RequestPreemption(P* p, PreemptReason reason) {
-  M* m = p->m.load(std::memory_order_acquire);
-  if (m == nullptr) return false;
-  G* gp = m->curg.load(std::memory_order_acquire);
-  if (gp == nullptr) {
-    p->attention.fetch_or(AttentionFor(reason), std::memory_order_relaxed);
-    return false;
-  }
-  // Lines that another core owns are about to be written one after the other; asked for together,
-  // while the clock is read, they come in the time of one. Not the guard word's: every prologue
-  // there reads it, and would have it back before we write.
-  __builtin_prefetch(&gp->preempt, 1);
-  __builtin_prefetch(&gp->mark_ns, 1);
-  __builtin_prefetch(&m->mark_lock, 1);
-  __builtin_prefetch(&p->attention, 1);
-  const std::uint64_t now = base::NowNs();
-  NoteRequest(p, gp, reason, now);
-  const sched::Settings& settings = sched::g_sched.settings;
-  {
-    base::RuntimeLock lock(m->mark_lock);
-    if (m->gone) return false;
-    if (settings.cooperative_preempt) Mark(m, gp);
-  }
-  // On the goroutine's own thread the caller is about to look at the request itself.
-  if (m == sched::CurrentM() || !settings.async_preempt) return false;
-  const bool may_answer_mark =
-      settings.cooperative_preempt && !gp->wants_signal.load(std::memory_order_relaxed) &&
-      now < gp->mark_ns.load(std::memory_order_relaxed) + base::kMarkGraceNs;
-  if (may_answer_mark || m->curg.load(std::memory_order_relaxed) != gp) return false;
-  SendPreemptSignal(m);
-  return true;
-}
-
+// Called on g0 with a goroutine that has just been switched off inside a preemption, at
+// m->stopped_ticks.
 void SettlePreempted(M* m, G* gp, bool by_signal) {
   P* p = m->p;
   gp->marked_by_use = true;
-  const std::uint64_t now = base::NowNs();
   const PreemptReason reason = gp->preempt_reason.load(std::memory_order_relaxed);
   // The handler has compared the masks already. A user's handler without SA_ONSTACK runs on the
   // goroutine's stack, and its prologues are not to be switched off.
@@ -146,16 +94,17 @@ void SettlePreempted(M* m, G* gp, bool by_signal) {
     return;
   }
   // kNone: a request that was withdrawn in between; treat it as a yield.
-  const std::uint64_t asked = gp->mark_ns.load(std::memory_order_relaxed);
+  const std::uint64_t asked = gp->asked_ticks.load(std::memory_order_relaxed);
   if (sched::ClearRequest(gp)) {
     p->stats.Add(by_signal ? Counter::kAckSignal : Counter::kAckPrologue);
-    if (now > asked) {
+    if (m->stopped_ticks > asked) {
       p->stats.Record(by_signal ? trace::Latency::kAckSignal : trace::Latency::kAckPrologue,
-                      now - asked);
+                      base::NsOfTicks(m->stopped_ticks - asked));
     }
   }
   gp->needs_g0 |= sched::kNeedsDating;
   NoteAnswer(gp, by_signal);
+  const std::uint64_t now = base::NowNs();
   m->clock_ns = now;
 
   const bool dated =
@@ -189,21 +138,64 @@ void SettlePreempted(M* m, G* gp, bool by_signal) {
   }
 }
 
-void StopAtPrologue(M* m, G* gp) {
-  P* p = m->p;
-  Counter defer = Counter::kCount;
-  if (p == nullptr || gp->status.load(std::memory_order_relaxed) != sched::GStatus::kRunning) {
-    defer = Counter::kDeferNotWanted;
-  } else if (gp->no_preempt != 0) {
-    defer = Counter::kDeferNoPreempt;
+template <bool by_signal>
+void AfterStop(void* arg) {
+  SettlePreempted(sched::CurrentM(), static_cast<G*>(arg), by_signal);
+}
+
+}  // namespace
+
+bool NoteRequest(P* p, G* gp, PreemptReason reason, std::uint64_t asked_ticks) {
+  p->attention.fetch_or(AttentionFor(reason), std::memory_order_relaxed);
+  const bool pending = gp->preempt.load(std::memory_order_relaxed);
+  if (pending && gp->preempt_reason.load(std::memory_order_relaxed) >= reason) return false;
+  gp->preempt_reason.store(reason, std::memory_order_relaxed);
+  if (!pending) gp->asked_ticks.store(asked_ticks, std::memory_order_relaxed);
+  // A read-modify-write: of two that ask at once, one supersedes the other. release: whoever sees
+  // the request sees its reason and time.
+  if (gp->preempt.exchange(true, std::memory_order_release)) {
+    trace::AddShared(Counter::kSuperseded);
   }
-  if (defer != Counter::kCount) {
-    if (p != nullptr) p->stats.Add(defer);
-    gp->guard.store(gp->true_guard, std::memory_order_relaxed);
-    sched::SetGuardWord(gp->true_guard);
-    return;
+  trace::AddShared(RequestCounter(reason));
+  return true;
+}
+
+bool RequestPreemption(P* p, PreemptReason reason) {
+  M* m = p->m.load(std::memory_order_acquire);
+  if (m == nullptr) return false;
+  G* gp = m->curg.load(std::memory_order_acquire);
+  if (gp == nullptr) {
+    p->attention.fetch_or(AttentionFor(reason), std::memory_order_relaxed);
+    return false;
   }
-  sched::SwitchToG0(m, gp, AfterStopAtPrologue, gp);
+  // Lines that another core owns are about to be written one after the other; asked for together,
+  // they come in the time of one. Not the guard word's: every prologue there reads it, and would
+  // have it back before we write.
+  __builtin_prefetch(&gp->preempt, 1);
+  __builtin_prefetch(&gp->asked_ticks, 1);
+  __builtin_prefetch(&p->attention, 1);
+  // Its page's translation, though, by way of a neighbour.
+  __builtin_prefetch(reinterpret_cast<const char*>(m->guard_word) + base::kCacheLinePair);
+  const sched::Settings& settings = sched::g_sched.settings;
+  {
+    base::RuntimeLock lock(m->mark_lock);
+    NoteRequest(p, gp, reason, base::Ticks());
+    if (m->gone) return false;
+    if (settings.cooperative_preempt) Mark(m, gp);
+  }
+  // On the goroutine's own thread the caller is about to look at the request itself.
+  if (m == sched::CurrentM() || !settings.async_preempt) return false;
+  if (settings.cooperative_preempt && !gp->wants_signal.load(std::memory_order_relaxed)) {
+    const std::uint64_t asked = gp->asked_ticks.load(std::memory_order_relaxed);
+    if (base::NsOfTicks(base::Ticks() - asked) < base::kMarkGraceNs) return false;
+  }
+  if (m->curg.load(std::memory_order_relaxed) != gp) return false;
+  SendPreemptSignal(m);
+  return true;
+}
+
+void SwitchOffPreempted(M* m, G* gp, bool by_signal) {
+  sched::SwitchToG0(m, gp, by_signal ? AfterStop<true> : AfterStop<false>, gp);
 }
 
 }  // namespace urge::preempt

@@ -43,16 +43,14 @@ namespace urge::preempt {
 // kWakeup, where the caller ends in sched::MaybeYield().
 bool RequestPreemption(sched::P* p, sched::PreemptReason reason);
 
-// Called on g0 with a goroutine that has just been switched off inside a preemption: checks its
-// frames, acknowledges the request and queues it, or has it go on. `by_signal`: how it was reached.
-void SettlePreempted(sched::M* m, sched::G* gp, bool by_signal);
+// Switches the running goroutine off where it has stopped at m->stopped_ticks: at a prologue or
+// (by_signal) in an injected frame. On g0 its frames are checked: the request is then acknowledged
+// and the goroutine queued, or it goes on with the request still pending. Runs on: G.
+void SwitchOffPreempted(sched::M* m, sched::G* gp, bool by_signal);
 
-// Records a request on gp; false if it already has one as strong.
-bool NoteRequest(sched::P* p, sched::G* gp, sched::PreemptReason reason, std::uint64_t now_ns);
-
-// Switches the running goroutine off at a prologue or checkpoint, if that is allowed; otherwise
-// puts the true guard back and leaves the request pending. Runs on: G.
-void StopAtPrologue(sched::M* m, sched::G* gp);
+// Records a request on gp, made at asked_ticks (base::Ticks()); false if it already has one as
+// strong.
+bool NoteRequest(sched::P* p, sched::G* gp, sched::PreemptReason reason, std::uint64_t asked_ticks);
 
 }  // namespace urge::preempt
 

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <system_error>
 
+#include "runtime/base/ticks.h"
 #include "runtime/preempt/map.h"
 #include "runtime/preempt/request.h"
 #include "runtime/preempt/xstate.h"
@@ -106,13 +107,16 @@ void RequestAtSliceEnd(M* m, G* gp) {
   if (p->slice_tick.load(std::memory_order_relaxed) != p->tick.load(std::memory_order_relaxed)) {
     return;  // another slice has begun since
   }
+  const std::uint64_t end =
+      p->slice_start_ns.load(std::memory_order_relaxed) + sched::g_sched.settings.slice_ns;
   const std::uint64_t now = base::NowNs();
-  if (now < p->slice_start_ns.load(std::memory_order_relaxed) + sched::g_sched.settings.slice_ns) {
-    return;
-  }
+  if (now < end) return;
   const bool waiters =
       !p->queue.Empty() || sched::g_sched.global_size.load(std::memory_order_relaxed) != 0;
-  if (waiters) NoteRequest(p, gp, sched::PreemptReason::kSlice, now);
+  if (waiters) {
+    // Asked by the timer when it ran out, not when the kernel came to tell.
+    NoteRequest(p, gp, sched::PreemptReason::kSlice, base::Ticks() - base::TicksOfNs(now - end));
+  }
 }
 
 // The kernel leaves AC as the interrupted code had it, and compiled code makes unaligned accesses.
@@ -153,6 +157,7 @@ void OnSignal(int signal, siginfo_t* info, void* raw_context) {
     m->handled_signals.fetch_add(1, std::memory_order_relaxed);
     const Counter verdict = Decide(m, gp, context);
     if (verdict == Counter::kCount) {
+      m->stopped_ticks = base::Ticks();
       Inject(context);
     } else if (m->p != nullptr) {
       m->p->stats.Add(verdict);

@@ -60,8 +60,8 @@ enum NeedsG0 : std::uint8_t {
   kNeedsDating = 1u << 1,     // was preempted: g0 reads the clock for the rest of its slice
 };
 
-struct alignas(base::kCacheLine) G {
-  // --- One line: all that a switch touches ---
+struct alignas(base::kCacheLinePair) G {
+  // --- One line: all that a switch touches, and the prologue hook ---
   void* sp = nullptr;                    // [g] saved by urge_switch
   std::atomic<std::uintptr_t> guard{0};  // [a] true guard, or kStackPreempt while asked to stop
   std::uintptr_t true_guard = 0;         // [g] stack.lo plus the reserve
@@ -71,12 +71,12 @@ struct alignas(base::kCacheLine) G {
   int saved_errno = 0;                          // [g]
   // [a] Asked to stop; written by requesters, cleared when it stops (or goes on).
   std::atomic<bool> preempt{false};
-  std::uint8_t needs_g0 = 0;   // [g] NeedsG0 bits
-  bool marked_by_use = false;  // [g] something below isn't as in a fresh goroutine: reset at exit
+  std::uint8_t needs_g0 = 0;     // [g] NeedsG0 bits
+  bool marked_by_use = false;    // [g] something below isn't as in a fresh goroutine: reset at exit
+  std::uint32_t no_preempt = 0;  // [g] depth of urge::no_preempt
 
   // --- What preemption and wiring touch ---
   alignas(base::kCacheLine) std::atomic<PreemptReason> preempt_reason{PreemptReason::kNone};  // [a]
-  std::uint32_t no_preempt = 0;         // [g] depth of urge::no_preempt
   std::uint32_t wired_reasons = 0;      // [g] WiredReason bits
   std::uint32_t lock_thread_depth = 0;  // [g] lock_os_thread calls outstanding
   std::uint32_t blocking_depth = 0;     // [g] urge::blocking calls outstanding
@@ -87,15 +87,15 @@ struct alignas(base::kCacheLine) G {
   std::atomic<StayStopped> stay_stopped{StayStopped::kNo};  // [a] by compare-and-swap
   std::uint64_t slice_used_ns = 0;  // [g] part of its slice it had used when a wake-up took its P
   std::uint64_t taken_at_ns = 0;    // [g] when that was
-  std::atomic<std::uint64_t> mark_ns{0};  // [a] when the pending request was made
+  std::atomic<std::uint64_t> asked_ticks{0};  // [a] base::Ticks() of the pending request
 
   // --- Identity; read by tracebacks ---
-  alignas(base::kCacheLine) std::uint64_t goid = 0;  // [g]
-  StackSpan stack;                                   // [g] current stack; [lo, hi)
-  std::uintptr_t stack_top = 0;                      // [g] hi less its colour: see config.h
-  std::uint64_t parent_goid = 0;                     // [g]
-  std::uintptr_t go_pc = 0;                          // [g] pc after the spawn. Go: gopc
-  std::uintptr_t start_pc = 0;                       // [g] pc of the entry function. Go: startpc
+  alignas(base::kCacheLinePair) std::uint64_t goid = 0;  // [g]
+  StackSpan stack;                                       // [g] current stack; [lo, hi)
+  std::uintptr_t stack_top = 0;                          // [g] hi less its colour: see config.h
+  std::uint64_t parent_goid = 0;                         // [g]
+  std::uintptr_t go_pc = 0;                              // [g] pc after the spawn. Go: gopc
+  std::uintptr_t start_pc = 0;  // [g] pc of the entry function. Go: startpc
   std::atomic<WaitReason> wait_reason{WaitReason::kNone};  // [g]
   bool system = false;                                     // [g] the runtime's own; counted apart
   bool standard_stack = true;                              // [g]

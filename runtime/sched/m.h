@@ -20,7 +20,7 @@ namespace urge::sched {
 
 struct P;
 
-struct alignas(base::kCacheLine) M {
+struct alignas(base::kCacheLinePair) M {
   // --- Every switch ---
   std::atomic<G*> curg{nullptr};  // [m] running goroutine, null on g0; sysmon and handlers read it
   P* p = nullptr;                 // [m] null in a system call and when idle
@@ -33,7 +33,7 @@ struct alignas(base::kCacheLine) M {
 
   // --- Preemption ---
   // The word of this thread that prologues compare with: %fs:0x70. [a; M and requesters write]
-  alignas(base::kCacheLine) std::atomic<std::uintptr_t>* guard_word = nullptr;  // [c]
+  alignas(base::kCacheLinePair) std::atomic<std::uintptr_t>* guard_word = nullptr;  // [c]
   std::atomic<std::uint32_t> signal_pending{0};   // [a] 1: a preemption signal is on its way
   std::atomic<std::uint32_t> handled_signals{0};  // [a] bumped by the handler. Go: preemptGen
   int tid = 0;                                    // [c]
@@ -48,19 +48,20 @@ struct alignas(base::kCacheLine) M {
   bool slice_timer_armed = false;  // [m]
 
   // --- Idle, hand-over, life ---
-  alignas(base::kCacheLine) std::atomic<std::uint32_t> park_word{0};  // [a] 1: a wake-up is due
-  P* next_p = nullptr;           // [whoever wakes it] the P to go on with. Go: m.nextp
-  P* syscall_p = nullptr;        // [m] the P it had when it entered a system call. Go: m.oldp
-  G* next_g = nullptr;           // [m] picked already, but only g0 may run it
-  bool next_g_inherits = false;  // [m]
-  bool exiting = false;          // [m] the thread ends once it is back on g0
-  G* go_on_g = nullptr;          // [m] preempted where it must not be: goes on at once
-  G* just_preempted = nullptr;   // [m] so that the 61st tick doesn't pick it again at once
-  std::uint64_t clock_ns = 0;    // [m] time read on this visit to g0, 0 if none
-  M* link = nullptr;             // [s] idle list or free list
-  M* all_next = nullptr;         // [c]
-  std::int32_t id = 0;           // [c]
-  bool idle_listed = false;      // [s] on the idle list
+  alignas(base::kCacheLinePair) std::atomic<std::uint32_t> park_word{0};  // [a] 1: a wake-up is due
+  P* next_p = nullptr;              // [whoever wakes it] the P to go on with. Go: m.nextp
+  P* syscall_p = nullptr;           // [m] the P it had when it entered a system call. Go: m.oldp
+  G* next_g = nullptr;              // [m] picked already, but only g0 may run it
+  bool next_g_inherits = false;     // [m]
+  bool exiting = false;             // [m] the thread ends once it is back on g0
+  G* go_on_g = nullptr;             // [m] preempted where it must not be: goes on at once
+  std::uint64_t stopped_ticks = 0;  // [m] base::Ticks() when the goroutine's own code stopped
+  G* just_preempted = nullptr;      // [m] so that the 61st tick doesn't pick it again at once
+  std::uint64_t clock_ns = 0;       // [m] time read on this visit to g0, 0 if none
+  M* link = nullptr;                // [s] idle list or free list
+  M* all_next = nullptr;            // [c]
+  std::int32_t id = 0;              // [c]
+  bool idle_listed = false;         // [s] on the idle list
 };
 
 }  // namespace urge::sched

@@ -66,7 +66,7 @@ inline constexpr std::size_t kCounterCount = static_cast<std::size_t>(Counter::k
 enum class Latency : std::uint8_t {
   kSliceLength,    // how long a goroutine ran before it was preempted
   kTimerLateness,  // deadline of a timer to its callback
-  kAckPrologue,    // request to switch-off
+  kAckPrologue,    // request until the goroutine's own code stopped
   kAckSignal,
   kWakeupToRun,  // Ready to the goroutine's first instruction
   kCount

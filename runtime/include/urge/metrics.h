@@ -82,7 +82,7 @@ struct metrics {
 
   latency_distribution slice_length;    // run time of goroutines that were preempted
   latency_distribution timer_lateness;  // deadline to callback
-  latency_distribution ack_prologue;    // request to switch-off
+  latency_distribution ack_prologue;    // request until the goroutine's own code stopped
   latency_distribution ack_signal;
   latency_distribution wakeup_to_run;  // woken to running
 
