@@ -1,0 +1,65 @@
+#!/bin/bash
+# scripts/urge_gdb.py on a live process and on its core dump: tests/programs/gdb_target.cc.  Prints
+# GoogleTest's words, so that each command is counted.
+set -u
+program=$(realpath "$URGE_TEST_PROGRAMS/gdb_target")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0 passed=0
+
+commands=(-ex 'info goroutines' -ex 'echo --\n' -ex 'goroutine 2 bt' -ex 'echo --\n'
+  -ex 'goroutine all bt' -ex 'echo --\n' -ex 'info procs' -ex 'echo --\n' -ex 'info preempt'
+  -ex 'echo --\n' -ex 'goroutine 99 bt')
+
+look() { # NAME ARGUMENT...: a transcript of the commands
+  local name=$1
+  shift
+  gdb -nx -batch -ex 'set pagination off' -ex 'set width 0' -ex 'set confirm off' \
+    -ex 'source scripts/urge_gdb.py' "$@" "${commands[@]}" > "$work/$name" 2>&1 < /dev/null
+}
+
+part() { awk -v n="$2" 'BEGIN { k = 1 } /^--$/ { ++k; next } k == n' "$work/$1"; }
+
+property() { # NAME LOOK PART PATTERN...: each pattern is in a line of the part
+  local name=$1 look=$2 number=$3 pattern missing=""
+  shift 3
+  echo "[ RUN      ] $name ($look)"
+  for pattern in "$@"; do
+    part "$look" "$number" | grep -qE -- "$pattern" || missing=$pattern
+  done
+  if [[ -z $missing ]]; then
+    passed=$((passed + 1))
+    echo "[       OK ] $name ($look)"
+  else
+    failed=1
+    echo "no line matches: $missing"
+    cat "$work/$look"
+    echo "[  FAILED  ] $name ($look)"
+  fi
+}
+
+look live -ex run "$program"
+# The kernel's own: gdb's generate-core-file leaves out stretches of memory with a guard page in them.
+(ulimit -c unlimited && cd "$work" && "$program" > /dev/null 2>&1)
+dumped=$(find "$work" -name 'core*' -size +0)
+looks=(live)
+if [[ -n $dumped ]]; then
+  look from_core "$program" "$dumped"
+  looks+=(from_core)
+else
+  echo "[  SKIPPED ] no core dump where $(< /proc/sys/kernel/core_pattern) says"
+fi
+for look in "${looks[@]}"; do
+  property InfoGoroutines "$look" 1 '^\* +1  running ' '^ +2  chan receive +receiver +Receive at ' \
+    '^ +3  runnable +spinner +.* at ' '^ +4  runnable +other spinner '
+  property BacktraceOfOne "$look" 2 '^goroutine 2 \[chan receive\] receiver:' '^#0 .*urge::sched::Park' \
+    '^#[0-9]+ .* Receive ' '^#[0-9]+ .* urge_goexit '
+  # A preempted one: through the injected frame to the loop.
+  property BacktraceOfAll "$look" 3 '^goroutine 1 \[running\]' '^#[0-9]+ .* Break \(' \
+    '^goroutine 3 \[runnable\] spinner:' '^#[0-9]+ .* Spin \('
+  property InfoProcs "$look" 4 '^procs 1, idle 0' '^P0 running  M[0-9]+ thread [0-9]+  goroutine 1 '
+  property InfoPreempt "$look" 5 '^M[0-9]+ thread [0-9]+  goroutine 1'
+  property NoSuchGoroutine "$look" 6 'no goroutine 99'
+done
+echo "[  PASSED  ] $passed tests."
+exit $failed
