@@ -34,6 +34,7 @@ constinit std::atomic<std::uint32_t> g_wake{0};  // futex: 1 = look again
 
 // What a round found out about the future.
 struct Plan {
+  std::uint64_t made_ns = 0;
   std::uint64_t next_ns = base::kNever;  // when something can be due
   bool watch = false;                    // something is due as soon as somebody queues up
 
@@ -202,7 +203,7 @@ void LookAtTimers(std::uint64_t now, Plan& plan) {
 
 Plan LookAround() {
   const std::uint64_t now = base::NowNs();
-  Plan plan;
+  Plan plan{.made_ns = now};
   if (g_sched.stop_requested.load(std::memory_order_relaxed)) {
     // Whoever stops the world asks by himself, and wakes us afterwards.
     return plan;
@@ -218,11 +219,12 @@ Plan LookAround() {
         LookAtSyscall(p, now, plan);
         break;
       case PStatus::kIdle:
+      case PStatus::kStopped:
         // On nobody's list: on its way to an M that is being started or woken, which tells nobody
         // when it gets there. Who waits for it to be preempted then must not be forgotten.
         if (!p->idle.load(std::memory_order_acquire)) plan.At(now + base::kRetryMaxNs);
         break;
-      default:
+      case PStatus::kDead:
         break;
     }
   }
@@ -239,7 +241,9 @@ Plan LookAround() {
 
 // Sleeps as the plan says, unless the world has changed since it was made.
 void Sleep(Plan plan) {
-  const bool watch = plan.watch || plan.next_ns == base::kNever;
+  // An idle P may begin to run something at any time, and its slice must not be forgotten over a
+  // timer that is far away.
+  const bool watch = plan.watch || plan.next_ns > plan.made_ns + g_sched.settings.slice_ns;
   // seq_cst: pairs with NoteEarlierTimer and TakeIdlePLocked; then the timers are looked at again.
   g_sched.sysmon_until_ns.store(plan.next_ns, std::memory_order_seq_cst);
   if (watch) {

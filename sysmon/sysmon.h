@@ -7,8 +7,9 @@
 //   - a timer is due while no P is idle (a goroutine that has run long gives its P up);
 //   - a P has been in a system call for kSyscallRetakeNs while somebody waits.
 // If a slice is over and nobody waits there is nothing to time: sysmon then sleeps with
-// sysmon_watches set, and whoever queues a goroutine wakes it. So a lone CPU-bound goroutine gets
-// no signals, and an idle program costs no wake-ups.
+// sysmon_watches set, and whoever queues a goroutine, or leaves one queued when it begins to run
+// another, wakes it. So a lone CPU-bound goroutine gets no signals, and an idle program costs no
+// wake-ups. It never sleeps for longer than a slice without the flag.
 //
 // Going to sleep loses no wake-up: sysmon sets the flag, issues membarrier, and looks once more.
 // The queueing side stores the goroutine and then loads the flag, with no fence: either its store

@@ -110,7 +110,9 @@ bool FindsWorkAfterAll(M* m) {
     p = TakeIdlePLocked();
   }
   if (p == nullptr) {
+    // Whoever took it may run for long, and who queued the work may have relied on us.
     g_sched.need_spinning.store(true, std::memory_order_relaxed);
+    NoteQueued();
     return false;
   }
   AcquireP(m, p);

@@ -284,7 +284,9 @@ void Execute(M* m, Choice choice) {
     gp->needs_g0 &= ~kNeedsDating;
     gp->slice_used_ns = 0;
   }
-  if (!p->queue.Empty()) NoteQueued();
+  // What is left waits for this P, or for any: who queued it may have seen a searching M and an
+  // idle P, and sysmon, which went to sleep then, no reason to stay awake.
+  if (!p->queue.Empty() || g_sched.global_size.load(std::memory_order_relaxed) != 0) NoteQueued();
   LoadThreadState(m, gp);
   urge_switch(&m->g0_sp, gp->sp, nullptr, nullptr);
 }
