@@ -3,6 +3,7 @@
 # Everything is built out of tree, in build/<config>/ (build/<config>-clang/).  Sources are found by where they lie:
 #
 #   asm/ runtime/ sysmon/        the runtime: lib/liburge.a, lib/liburge.so
+#   runtime/interpose/           stands in for functions of libc; lib/liburge-plain.* is without it
 #   asm/x86_64/morestack*.S      the prologue hook: lib/liburge_split.a, linked into each
 #   asm/x86_64/*_pthread.S         module that is compiled with -fsplit-stack
 #   stress/<name>.cc             a stress program; stress/<name>/*.cc is one of several files
@@ -153,16 +154,23 @@ $(BUILD)/obj/%.S.o: %.S $(BUILD)/flags
 # The runtime is one relocatable object whose code is one section, urge_text: see scripts/runtime.ld.
 
 STATIC := $(LIBDIR)/liburge.a
+PLAIN_STATIC := $(LIBDIR)/liburge-plain.a
 SHARED := $(LIBDIR)/liburge.so.$(VERSION)
+PLAIN_SHARED := $(LIBDIR)/liburge-plain.so.$(VERSION)
 SPLIT := $(LIBDIR)/liburge_split.a
-LIBRARIES := $(STATIC) $(SHARED) $(SPLIT) $(LIBDIR)/split-checked
+LIBRARIES := $(STATIC) $(SHARED) $(PLAIN_STATIC) $(PLAIN_SHARED) $(SPLIT) $(LIBDIR)/split-checked
 
-$(LIBDIR)/urge.o: $(call object,$(RUNTIME_SRC)) $(BUILD)/sources scripts/runtime.ld scripts/link-runtime
+# Sanitizers stand in for the same functions of libc, and have to.
+INTERPOSE_SRC := $(if $(SANITIZE),,$(filter runtime/interpose/%,$(RUNTIME_SRC)))
+PLAIN_SRC := $(filter-out runtime/interpose/%,$(RUNTIME_SRC))
+$(LIBDIR)/urge.o: $(call object,$(PLAIN_SRC) $(INTERPOSE_SRC))
+$(LIBDIR)/urge-plain.o: $(call object,$(PLAIN_SRC))
+$(LIBDIR)/urge.o $(LIBDIR)/urge-plain.o: $(BUILD)/sources scripts/runtime.ld scripts/link-runtime
 	@mkdir -p $(@D); echo "  LD    $@"
 	@LD=$(LD) scripts/link-runtime $@ $(filter %.o,$^)
 	@scripts/check-runtime-text $@
 
-$(STATIC): $(LIBDIR)/urge.o
+$(STATIC) $(PLAIN_STATIC): $(LIBDIR)/lib%.a: $(LIBDIR)/%.o
 	@echo "  AR    $@"
 	@rm -f $@; $(AR) rcs $@ $^
 
@@ -174,12 +182,12 @@ $(SPLIT): $(call object,$(SPLIT_SRC)) $(BUILD)/sources
 	@for object in $(filter %.o,$^); do objcopy $(SPLIT_OBJCOPY) $$object; done
 	@rm -f $@; $(AR) rcs $@ $(filter %.o,$^)
 
-$(SHARED): $(LIBDIR)/urge.o scripts/exports
+$(SHARED) $(PLAIN_SHARED): $(LIBDIR)/lib%.so.$(VERSION): $(LIBDIR)/%.o scripts/exports
 	@echo "  LD    $@"
-	@scripts/exports $< > $(LIBDIR)/exports.map
-	@$(LINK.cc) -shared -Wl,-soname,liburge.so.$(SOVERSION) $(NO_UNDEFINED) \
-	  -Wl,--version-script=$(LIBDIR)/exports.map -o $@ $< $(URGE_LIBS)
-	@ln -sf $(@F) $(LIBDIR)/liburge.so.$(SOVERSION); ln -sf $(@F) $(LIBDIR)/liburge.so
+	@scripts/exports $< > $<.map
+	@$(LINK.cc) -shared -Wl,-soname,lib$*.so.$(SOVERSION) $(NO_UNDEFINED) \
+	  -Wl,--version-script=$<.map -o $@ $< $(URGE_LIBS)
+	@ln -sf $(@F) $(LIBDIR)/lib$*.so.$(SOVERSION); ln -sf $(@F) $(LIBDIR)/lib$*.so
 
 $(LIBDIR)/split-checked: $(SPLIT) $(STATIC) scripts/check-split-link
 	@echo "  CHECK $<"

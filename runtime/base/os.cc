@@ -12,12 +12,19 @@
 namespace urge::base {
 namespace {
 
-long Futex(const std::atomic<std::uint32_t>* word, int op, std::uint32_t value,
-           const timespec* timeout, std::uint32_t bits) {
-  const int saved_errno = errno;
-  long result = syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, value, timeout, nullptr, bits);
-  if (result < 0) result = -errno;
-  errno = saved_errno;
+// In place of syscall(3), which the runtime stands in for on goroutines: a lock of the runtime's
+// must not come back to the scheduler. Leaves errno alone.
+long Futex(const std::atomic<std::uint32_t>* word, long op, std::uint32_t value,
+           const timespec* timeout, long bits) {
+  long result = SYS_futex;
+  register const timespec* r10 asm("r10") = timeout;
+  register const void* r8 asm("r8") = nullptr;
+  register long r9 asm("r9") = bits;
+  asm volatile("syscall"
+               : "+a"(result)
+               : "D"(word), "S"(op | FUTEX_PRIVATE_FLAG), "d"(static_cast<long>(value)), "r"(r10),
+                 "r"(r8), "r"(r9)
+               : "rcx", "r11", "memory");
   return result;
 }
 
@@ -42,10 +49,11 @@ bool FutexWaitUntil(const std::atomic<std::uint32_t>* word, std::uint32_t expect
     FutexWait(word, expected);
     return true;
   }
+  constexpr long kAnyBit = 0xffffffff;  // FUTEX_BITSET_MATCH_ANY
   // FUTEX_WAIT_BITSET takes an absolute CLOCK_MONOTONIC time, so no time is lost in between.
   const timespec ts{static_cast<time_t>(deadline_ns / 1'000'000'000u),
                     static_cast<long>(deadline_ns % 1'000'000'000u)};
-  return Futex(word, FUTEX_WAIT_BITSET, expected, &ts, FUTEX_BITSET_MATCH_ANY) != -ETIMEDOUT;
+  return Futex(word, FUTEX_WAIT_BITSET, expected, &ts, kAnyBit) != -ETIMEDOUT;
 }
 
 void FutexWake(const std::atomic<std::uint32_t>* word, int count) {

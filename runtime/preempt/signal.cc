@@ -87,6 +87,23 @@ Counter Decide(const M* m, const G* gp, const ucontext_t& context) {
   return Counter::kDeferOpaque;
 }
 
+// Has this signal cut short a system call that the kernel doesn't restart after a handler (poll,
+// nanosleep, a wait with a time limit)? Then the call is about to return EINTR on our account.
+// The kernel shows it before any handler of the thread has run: the result is in RAX already, and
+// RIP is behind the instruction. If a handler of the program's own cut the call short, RIP is that
+// handler's. Signals that come while this handler runs wait, as all are blocked: for the program
+// they came before the call was begun again.
+void NoteInterruptedCall(M* m, const ucontext_t& context) {
+  if (!m->in_call.load(std::memory_order_relaxed)) return;
+  const greg_t* regs = context.uc_mcontext.gregs;
+  if (regs[REG_RAX] != -EINTR) return;
+  const auto* behind = reinterpret_cast<const unsigned char*>(regs[REG_RIP]);
+  constexpr unsigned char kSyscall[] = {0x0f, 0x05};
+  if (std::memcmp(behind - sizeof(kSyscall), kSyscall, sizeof(kSyscall)) == 0) {
+    m->cut_short.store(true, std::memory_order_relaxed);
+  }
+}
+
 void Inject(ucontext_t& context) {
   greg_t* regs = context.uc_mcontext.gregs;
   auto sp = static_cast<std::uintptr_t>(regs[REG_RSP]);
@@ -155,6 +172,7 @@ void OnSignal(int signal, siginfo_t* info, void* raw_context) {
       RequestAtSliceEnd(m, gp);
     }
     m->handled_signals.fetch_add(1, std::memory_order_relaxed);
+    NoteInterruptedCall(m, context);
     const Counter verdict = Decide(m, gp, context);
     if (verdict == Counter::kCount) {
       m->stopped_ticks = base::Ticks();
@@ -239,6 +257,11 @@ void SendPreemptSignal(M* m) {
     return;
   }
   trace::AddShared(Counter::kSignalsSent);
+}
+
+bool OnSignalStack(const M* m) {
+  const auto base = reinterpret_cast<std::uintptr_t>(m->signal_stack);
+  return reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)) - base < kSignalStackBytes;
 }
 
 bool HasBaseMask(const M* m) {

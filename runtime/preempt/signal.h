@@ -39,6 +39,9 @@ void ForgetThread(sched::M* m);
 // At most one is on its way per M. Signal-safe: no (takes mark_lock).
 void SendPreemptSignal(sched::M* m);
 
+// Does the caller run on the M's alternate stack, in a signal handler?
+bool OnSignalStack(const sched::M* m);
+
 // Is the thread's signal mask the one that goroutines run with?
 bool HasBaseMask(const sched::M* m);
 

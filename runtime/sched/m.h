@@ -36,7 +36,11 @@ struct alignas(base::kCacheLinePair) M {
   alignas(base::kCacheLinePair) std::atomic<std::uintptr_t>* guard_word = nullptr;  // [c]
   std::atomic<std::uint32_t> signal_pending{0};   // [a] 1: a preemption signal is on its way
   std::atomic<std::uint32_t> handled_signals{0};  // [a] bumped by the handler. Go: preemptGen
-  int tid = 0;                                    // [c]
+  // [m] In a libc call that a signal can cut short, and whether ours has cut it short: set by the
+  // handler, so that nobody sees an EINTR that is ours. See interpose/goroutine.h.
+  std::atomic<bool> in_call{false};
+  std::atomic<bool> cut_short{false};
+  int tid = 0;  // [c]
   // Held while somebody marks or signals this M, and by the M while it goes: an M that has gone is
   // never touched, since the kernel may reuse its tid and glibc its TCB.
   base::RuntimeMutex mark_lock{base::LockRank::kMark};

@@ -41,6 +41,14 @@ one_library_only() { # what PACKAGE links is static or shared, as its name says
   builds_and_runs g++ "$1" && readelf -d "$work/program" | grep -c 'NEEDED.*liburge' | grep -qx "$2"
 }
 
+leaves_libc_alone() { # with the variant, and only with it, the program reads with libc's own read
+  builds_and_runs g++ urge-static && nm -D --defined-only "$work/program" | grep -qw read || return
+  for package in urge urge-static; do
+    builds_and_runs g++ --define-variable=variant=-plain $package &&
+      ! nm -D --defined-only "$work/program" | grep -w read || return
+  done
+}
+
 nothing_is_left() { make -C "$here/../.." uninstall PREFIX="$work/moved" && ! find "$work/moved" -type f | grep .; }
 
 cp "$here"/{program.cc,CMakeLists.txt} "$work"
@@ -54,6 +62,7 @@ for compiler in g++ clang++; do
   done
 done
 property Install.AcceptsPkgConfigStatic builds_and_runs g++ --static urge
+property Install.TheVariantIsPlain leaves_libc_alone
 property Install.SharedPackageLinksTheSharedLibrary one_library_only urge 1
 property Install.StaticPackageLinksNoSharedLibrary one_library_only urge-static 0
 if command -v cmake > /dev/null; then property Install.BuildsWithCMake cmake_builds_and_runs; fi

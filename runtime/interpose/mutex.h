@@ -1,0 +1,16 @@
+// What condition variables need of pthread mutexes on a goroutine.
+
+#ifndef URGE_RUNTIME_INTERPOSE_MUTEX_H_
+#define URGE_RUNTIME_INTERPOSE_MUTEX_H_
+
+#include <pthread.h>
+
+namespace urge::interpose {
+
+// pthread_mutex_lock and _unlock of a goroutine, with what they count. Runs on: G.
+int LockMutex(pthread_mutex_t* mutex);
+int UnlockMutex(pthread_mutex_t* mutex);
+
+}  // namespace urge::interpose
+
+#endif  // URGE_RUNTIME_INTERPOSE_MUTEX_H_

@@ -1,0 +1,106 @@
+#include "runtime/interpose/turn.h"
+
+#include "runtime/base/lock.h"
+
+namespace urge::interpose {
+
+// The queues of all addresses that fall into one bucket, in order of arrival.
+// Invariant: of the turns with one key the earliest has first_ set, and no other.
+struct TurnQueue {
+  base::RuntimeMutex lock{base::LockRank::kWaitQueue};
+  Turn* head ABSL_GUARDED_BY(lock) = nullptr;
+  Turn* tail ABSL_GUARDED_BY(lock) = nullptr;
+
+  Turn* Find(const void* key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock) {
+    Turn* turn = head;
+    while (turn != nullptr && turn->key_ != key) turn = turn->later_;
+    return turn;
+  }
+  void Append(Turn* turn) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock) {
+    (tail == nullptr ? head : tail->later_) = turn;
+    tail = turn;
+  }
+  // False if it isn't listed.
+  bool Remove(Turn* turn) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock) {
+    Turn* before = nullptr;
+    for (Turn* at = head; at != turn; at = at->later_) {
+      if (at == nullptr) return false;
+      before = at;
+    }
+    (before == nullptr ? head : before->later_) = turn->later_;
+    if (tail == turn) tail = before;
+    return true;
+  }
+};
+
+namespace {
+
+constexpr std::size_t kBuckets = 64;  // a power of two
+constinit TurnQueue g_queues[kBuckets];
+constinit std::atomic<int> g_blocked{0};
+
+TurnQueue& QueueOf(const void* key) {
+  // Fibonacci hashing; locks are 8 bytes apart at least.
+  const auto word = reinterpret_cast<std::uintptr_t>(key) * 0x9e3779b97f4a7c15u;
+  return g_queues[word >> 58 & (kBuckets - 1)];
+}
+
+}  // namespace
+
+bool Turn::Await(std::uint64_t deadline_ns, sched::WaitReason reason) {
+  TurnQueue& queue = QueueOf(key_);
+  queue.lock.Lock();
+  first_ = queue.Find(key_) == nullptr;
+  queue.Append(this);
+  if (first_) {
+    queue.lock.Unlock();
+    return true;
+  }
+  return WaitUntil(
+      queue.lock, reason, deadline_ns,
+      [](void* arg) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+        // Under the lock. Who has become the first stays so: Leave() is its duty now.
+        Turn* turn = static_cast<Turn*>(arg);
+        return !turn->first_ && QueueOf(turn->key_).Remove(turn);
+      },
+      this);
+}
+
+void Turn::Leave() {
+  TurnQueue& queue = QueueOf(key_);
+  Turn* next;
+  {
+    base::RuntimeLock lock(queue.lock);
+    queue.Remove(this);
+    next = queue.Find(key_);
+    if (next != nullptr) next->first_ = true;
+  }
+  // It can't be gone: once it is the first, only this ends its wait.
+  if (next != nullptr) next->Wake();
+}
+
+bool TryBlockThread() {
+  // relaxed: a count, publishes nothing.
+  if (g_blocked.fetch_add(1, std::memory_order_relaxed) < kMaxBlocked) return true;
+  UnblockThread();
+  return false;
+}
+
+void UnblockThread() { g_blocked.fetch_sub(1, std::memory_order_relaxed); }
+
+bool MayMove() { return true; }
+
+std::uint64_t DeadlineNs(clockid_t clock, const timespec* when) {
+  if (when == nullptr) return base::kNever;
+  const auto ns = [](const timespec& t) {
+    return static_cast<__int128>(t.tv_sec) * 1'000'000'000 + t.tv_nsec;
+  };
+  timespec now;
+  clock_gettime(clock, &now);
+  const __int128 left = ns(*when) - ns(now);
+  if (left <= 0) return 1;
+  const __int128 deadline = left + base::NowNs();
+  return deadline < base::kNever ? static_cast<std::uint64_t>(deadline) : base::kNever;
+}
+
+}  // namespace urge::interpose

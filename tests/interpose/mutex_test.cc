@@ -1,0 +1,330 @@
+// pthread mutexes held over a preemption: the holder comes to run, however few processors there
+// are.
+
+#include <gtest/gtest.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include <urge/urge.h>
+
+#include "tests/interpose/hogs.h"
+#include "tests/testing/procs.h"
+
+namespace urge {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::Await;
+using testing::Spin;
+using testing::Threads;
+
+class PthreadMutexTest : public testing::ProcsTest {};
+URGE_TEST_AT_PROCS(PthreadMutexTest);
+
+// A mutex of one type.
+struct Mutex {
+  explicit Mutex(int type, int robust = PTHREAD_MUTEX_STALLED, int protocol = PTHREAD_PRIO_NONE) {
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_settype(&attributes, type);
+    pthread_mutexattr_setrobust(&attributes, robust);
+    pthread_mutexattr_setprotocol(&attributes, protocol);
+    pthread_mutex_init(&m, &attributes);
+    pthread_mutexattr_destroy(&attributes);
+  }
+  ~Mutex() { pthread_mutex_destroy(&m); }
+  void lock() { ASSERT_EQ(pthread_mutex_lock(&m), 0); }
+  void unlock() { ASSERT_EQ(pthread_mutex_unlock(&m), 0); }
+
+  pthread_mutex_t m;
+};
+
+// The address of errno is asked for anew on each access: over these locks a goroutine may move.
+[[gnu::noinline]] void SetErrno(int value) {
+  const no_preempt hold;
+  errno = value;
+}
+[[gnu::noinline]] int GetErrno() {
+  const no_preempt hold;
+  return errno;
+}
+
+// Without the yields and the hand-over the contender keeps the only processor for ever.
+TEST_P(PthreadMutexTest, AHolderThatIsPreemptedComesToUnlock) {
+  std::mutex mutex;
+  long count = 0;
+  run([&] {
+    wait_group all;
+    for (int g = 0; g < 16; ++g) {
+      all.go([&] {
+        for (int i = 0; i < 20; ++i) {
+          std::lock_guard lock(mutex);
+          const long before = count;
+          Spin(200us);  // a slice is longer, but there are many
+          if (i % 5 == 0) yield();
+          count = before + 1;
+        }
+      });
+    }
+    all.wait();
+  });
+  EXPECT_EQ(count, 16 * 20);
+}
+
+// The holder is off its processor, and cannot come back before the contender blocks.
+TEST_P(PthreadMutexTest, AHolderThatSleepsComesToUnlock) {
+  std::mutex mutex;
+  run([&] {
+    std::atomic<bool> held{false};
+    wait_group all;
+    all.go([&] {
+      std::lock_guard lock(mutex);
+      held = true;
+      sleep_for(20ms);
+    });
+    all.go([&] {
+      Await([&] { return held.load(); });
+      std::lock_guard lock(mutex);
+    });
+    all.wait();
+  });
+}
+
+TEST_P(PthreadMutexTest, AThousandContendersBlockFewThreads) {
+  constexpr int kContenders = 1000;
+  std::mutex mutex;
+  int count = 0;
+  int most = 0;
+  run([&] {
+    wait_group all;
+    mutex.lock();
+    std::atomic<int> came{0};
+    for (int g = 0; g < kContenders; ++g) {
+      all.go([&] {
+        ++came;
+        std::lock_guard lock(mutex);
+        ++count;
+      });
+    }
+    Await([&] { return came == kContenders; });
+    // All the time in which they could block: until each has been looked at a good many times.
+    for (int i = 0; i < 20; ++i) {
+      sleep_for(1ms);
+      most = std::max(most, Threads());
+    }
+    mutex.unlock();
+    all.wait();
+  });
+  EXPECT_EQ(count, kContenders);
+  EXPECT_LT(most, 200);
+}
+
+// One for each of many mutexes: the bound holds for all together.
+TEST_P(PthreadMutexTest, ManyContendedMutexesBlockFewThreads) {
+  constexpr int kMutexes = 500;
+  std::vector<std::mutex> mutexes(kMutexes);
+  std::atomic<int> count{0};
+  int most = 0;
+  run([&] {
+    for (auto& m : mutexes) m.lock();
+    wait_group all;
+    std::atomic<int> came{0};
+    for (auto& m : mutexes) {
+      all.go([&] {
+        ++came;
+        std::lock_guard lock(m);
+        ++count;
+      });
+    }
+    Await([&] { return came == kMutexes; });
+    for (int i = 0; i < 20; ++i) {
+      sleep_for(1ms);
+      most = std::max(most, Threads());
+    }
+    for (auto& m : mutexes) m.unlock();
+    all.wait();
+  });
+  EXPECT_EQ(count, kMutexes);
+  EXPECT_LT(most, 300);
+}
+
+TEST_P(PthreadMutexTest, PlainThreadsAndGoroutinesContend) {
+  std::mutex mutex;
+  long count = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 3000; ++i) {
+        std::lock_guard lock(mutex);
+        ++count;
+      }
+    });
+  }
+  run([&] {
+    wait_group all;
+    for (int g = 0; g < 8; ++g) {
+      all.go([&] {
+        for (int i = 0; i < 1000; ++i) {
+          std::lock_guard lock(mutex);
+          ++count;
+          if (i % 64 == 0) yield();
+        }
+      });
+    }
+    all.wait();
+  });
+  for (auto& t : threads) t.join();
+  EXPECT_EQ(count, 3 * 3000 + 8 * 1000);
+}
+
+// Without wiring, another goroutine on the owner's thread enters as if it were the owner.
+TEST_P(PthreadMutexTest, ARecursiveMutexExcludesAllOtherGoroutines) {
+  std::recursive_mutex mutex;
+  std::atomic<int> inside{0};
+  std::atomic<int> intruders{0};
+  run([&] {
+    wait_group all;
+    for (int g = 0; g < 8; ++g) {
+      all.go([&] {
+        for (int i = 0; i < 10; ++i) {
+          std::lock_guard outer(mutex);
+          std::lock_guard inner(mutex);
+          if (inside.exchange(1) != 0) ++intruders;
+          Spin(100us);
+          yield();
+          if (i % 4 == 0) sleep_for(100us);
+          inside = 0;
+        }
+      });
+    }
+    all.wait();
+  });
+  EXPECT_EQ(intruders, 0);
+}
+
+TEST_P(PthreadMutexTest, ARecursiveMutexIsTheGoroutinesOverAPreemption) {
+  Mutex mutex(PTHREAD_MUTEX_RECURSIVE);
+  run([&] {
+    wait_group hogs;
+    std::atomic<bool> stop{false}, held{false};
+    for (int g = 0; g < 4; ++g) {
+      hogs.go([&] {
+        while (!stop) {
+          if (pthread_mutex_trylock(&mutex.m) != 0) continue;
+          EXPECT_FALSE(held);
+          pthread_mutex_unlock(&mutex.m);
+        }
+      });
+    }
+    for (int i = 0; i < 20; ++i) {
+      mutex.lock();
+      held = true;
+      Spin(1ms);
+      mutex.lock();  // deadlocks if it was given to another thread
+      yield();
+      mutex.unlock();
+      yield();
+      held = false;
+      mutex.unlock();
+    }
+    stop = true;
+    hogs.wait();
+  });
+}
+
+TEST_P(PthreadMutexTest, AnErrorcheckMutexKnowsItsOwner) {
+  Mutex mutex(PTHREAD_MUTEX_ERRORCHECK);
+  run([&] {
+    mutex.lock();
+    for (int i = 0; i < 20; ++i) {
+      wait_group other;
+      other.go([&] {
+        EXPECT_EQ(pthread_mutex_unlock(&mutex.m), EPERM);
+        EXPECT_EQ(pthread_mutex_trylock(&mutex.m), EBUSY);
+      });
+      other.wait();
+      EXPECT_EQ(pthread_mutex_lock(&mutex.m), EDEADLK);
+      yield();
+    }
+    mutex.unlock();
+    EXPECT_EQ(pthread_mutex_unlock(&mutex.m), EPERM);
+  });
+}
+
+TEST_P(PthreadMutexTest, RobustAndInheritingMutexesExclude) {
+  const auto check = [](Mutex& mutex) {
+    int count = 0;
+    run([&] {
+      wait_group all;
+      for (int g = 0; g < 8; ++g) {
+        all.go([&] {
+          for (int i = 0; i < 10; ++i) {
+            std::lock_guard lock(mutex);
+            const int before = count;
+            if (i % 2 == 0) yield();
+            Spin(50us);
+            count = before + 1;
+          }
+        });
+      }
+      all.wait();
+    });
+    EXPECT_EQ(count, 80);
+  };
+  Mutex robust(PTHREAD_MUTEX_NORMAL, PTHREAD_MUTEX_ROBUST);
+  check(robust);
+  Mutex inheriting(PTHREAD_MUTEX_NORMAL, PTHREAD_MUTEX_STALLED, PTHREAD_PRIO_INHERIT);
+  check(inheriting);
+  Mutex adaptive(PTHREAD_MUTEX_ADAPTIVE_NP);
+  check(adaptive);
+}
+
+TEST_P(PthreadMutexTest, ATimedLockGivesUpAndAnInvalidTimeIsRefused) {
+  std::timed_mutex mutex;
+  run([&] {
+    mutex.lock();
+    wait_group all;
+    for (int g = 0; g < 50; ++g) {
+      all.go([&] {
+        const auto begin = std::chrono::steady_clock::now();
+        EXPECT_FALSE(mutex.try_lock_for(10ms));
+        EXPECT_FALSE(mutex.try_lock_until(std::chrono::system_clock::now() + 10ms));
+        EXPECT_GE(std::chrono::steady_clock::now() - begin, 20ms);
+        timespec when{0, 2'000'000'000};
+        EXPECT_EQ(pthread_mutex_timedlock(mutex.native_handle(), &when), EINVAL);
+      });
+    }
+    all.wait();
+    mutex.unlock();
+    EXPECT_TRUE(mutex.try_lock_for(10s));
+    mutex.unlock();
+  });
+}
+
+TEST_P(PthreadMutexTest, ErrnoIsKept) {
+  std::mutex mutex;
+  run([&] {
+    wait_group all;
+    for (int g = 1; g <= 16; ++g) {
+      all.go([&, g] {
+        for (int i = 0; i < 50; ++i) {
+          SetErrno(g);
+          mutex.lock();
+          yield();
+          mutex.unlock();
+          ASSERT_EQ(GetErrno(), g);
+        }
+      });
+    }
+    all.wait();
+  });
+}
+
+}  // namespace
+}  // namespace urge
