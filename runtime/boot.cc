@@ -55,6 +55,14 @@ void AtExit() {
   if (sched::g_started.load(std::memory_order_relaxed)) preempt::StopTheWorld(kDeadlineNs);
 }
 
+// Is the thread under CET shadow stacks? They would end the process at the first switch.
+// RDSSPQ leaves its operand alone where they are off or unknown to the processor.
+bool HasShadowStack() {
+  std::uint64_t ssp = 0;
+  asm volatile("rdsspq %0" : "+r"(ssp));
+  return ssp != 0;
+}
+
 void SliceBegins(sched::M* m, sched::G* gp, std::uint64_t end_ns) {
   preempt::ArmSliceTimer(m, gp, end_ns);
 }
@@ -63,6 +71,11 @@ void StartLocked(const options& options) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_start_m
   if (g_forked) {
     throw std::system_error(std::make_error_code(std::errc::operation_not_permitted),
                             "urge: goroutines can't be used in a forked child");
+  }
+  if (HasShadowStack()) {
+    throw std::system_error(std::make_error_code(std::errc::not_supported),
+                            "urge: goroutines have no shadow stacks; run without them "
+                            "(GLIBC_TUNABLES=glibc.cpu.x86_shstk=off)");
   }
   const StartPlan plan = PlanStart(options);
   if (!base::RegisterMembarrier()) {

@@ -12,10 +12,12 @@ namespace urge::interpose {
 using sched::G;
 using sched::M;
 
+bool IsRuntimeText(const void* pc) { return pc >= __start_urge_text && pc < __stop_urge_text; }
+
 bool IsGoroutineCall(const M* m, const void* caller) {
   if (m->curg.load(std::memory_order_relaxed) == nullptr) return false;
   // The runtime holds locks and Ps, and knows what it calls.
-  if (caller >= __start_urge_text && caller < __stop_urge_text) return false;
+  if (IsRuntimeText(caller)) return false;
   // A handler may have interrupted anything.
   return !preempt::OnSignalStack(m);
 }

@@ -26,6 +26,8 @@
 
 namespace urge::interpose {
 
+// Is the code at `pc` urge's own?
+bool IsRuntimeText(const void* pc);
 // The second half of GoroutineM.
 bool IsGoroutineCall(const sched::M* m, const void* caller);
 

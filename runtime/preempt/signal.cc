@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "runtime/base/ticks.h"
+#include "runtime/base/word_lock.h"
 #include "runtime/preempt/map.h"
 #include "runtime/preempt/request.h"
 #include "runtime/preempt/xstate.h"
@@ -31,7 +32,13 @@ constexpr std::size_t kParkStackBytes = 2048;
 // alternate stack.
 constexpr std::size_t kSignalStackBytes = 64 * 1024;
 
-constinit struct sigaction g_previous {};
+// What strangers' signals go on to: the handler's address times 2, plus 1 if it takes three
+// arguments.
+constinit std::atomic<std::uint64_t> g_foreign{0};
+// The same in full, for those who ask. Guarded by a word that is held with signals blocked.
+constinit std::atomic<std::uint32_t> g_foreign_lock{0};
+constinit struct sigaction g_foreign_action {};
+constinit std::atomic<int> g_installed_signal{0};
 constinit std::atomic<bool> g_unknown_text{false};
 // The address of this is the value of every signal we send.
 constinit char g_token = 0;
@@ -43,17 +50,30 @@ std::uint64_t MaskWord(const sigset_t& set) {
   return word;
 }
 
-void CallPrevious(int signal, siginfo_t* info, void* context) {
-  if ((g_previous.sa_flags & SA_SIGINFO) != 0) {
-    if (g_previous.sa_sigaction != nullptr) g_previous.sa_sigaction(signal, info, context);
-  } else if (g_previous.sa_handler != SIG_DFL && g_previous.sa_handler != SIG_IGN) {
-    g_previous.sa_handler(signal);
-  } else if (g_previous.sa_handler == SIG_DFL && signal != SIGURG && signal != SIGCHLD &&
-             signal != SIGWINCH && signal != SIGCONT) {
+void CallForeign(int signal, siginfo_t* info, void* context) {
+  const std::uint64_t foreign = g_foreign.load(std::memory_order_acquire);
+  const std::uint64_t address = foreign >> 1;
+  if (address != reinterpret_cast<std::uintptr_t>(SIG_DFL) &&
+      address != reinterpret_cast<std::uintptr_t>(SIG_IGN)) {
+    if ((foreign & 1) != 0) {
+      reinterpret_cast<void (*)(int, siginfo_t*, void*)>(address)(signal, info, context);
+    } else {
+      reinterpret_cast<void (*)(int)>(address)(signal);
+    }
+  } else if (address == reinterpret_cast<std::uintptr_t>(SIG_DFL) && signal != SIGURG &&
+             signal != SIGCHLD && signal != SIGWINCH && signal != SIGCONT) {
     // The chosen signal's default action is to end the process: a stranger's must do so.
-    ::signal(signal, SIG_DFL);
+    struct sigaction by_default {};
+    sigaction(signal, &by_default, nullptr);
     raise(signal);
   }
+}
+
+void SetForeign(const struct sigaction& action) {
+  g_foreign_action = action;
+  const auto address = reinterpret_cast<std::uintptr_t>(action.sa_handler);
+  const bool three = (action.sa_flags & SA_SIGINFO) != 0;
+  g_foreign.store(std::uint64_t{address} << 1 | (three ? 1 : 0), std::memory_order_release);
 }
 
 // The verdict on an interrupted context: kCount if injection is safe, else why not.
@@ -160,7 +180,7 @@ void OnSignal(int signal, siginfo_t* info, void* raw_context) {
   // (RLIMIT_SIGPENDING) is used up.
   const bool awaited = m != nullptr && m->signal_pending.load(std::memory_order_relaxed) != 0;
   const bool nameless = awaited && info->si_code == SI_USER && info->si_pid == 0;
-  if (!ours && !nameless) CallPrevious(signal, info, raw_context);
+  if (!ours && !nameless) CallForeign(signal, info, raw_context);
   if (m != nullptr && (ours || awaited)) {
     ucontext_t& context = *static_cast<ucontext_t*>(raw_context);
     G* gp = m->curg.load(std::memory_order_relaxed);
@@ -201,7 +221,29 @@ void InstallSignalHandler() {
                             "urge: can't install the preemption signal's handler");
   }
   // Ours if an earlier attempt to start failed after this.
-  if (previous.sa_sigaction != OnSignal) g_previous = previous;
+  if (previous.sa_sigaction != OnSignal) SetForeign(previous);
+  g_installed_signal.store(sched::g_sched.settings.preempt_signal, std::memory_order_release);
+}
+
+bool OwnsSignal(int signal) {
+  return signal != 0 && signal == g_installed_signal.load(std::memory_order_acquire);
+}
+
+void ExchangeForeignHandler(const struct sigaction* action, struct sigaction* old) {
+  // With signals blocked: a handler that calls this would wait for its own thread.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  base::LockWord(g_foreign_lock);
+  const struct sigaction former = g_foreign_action;
+  if (action != nullptr) SetForeign(*action);
+  base::UnlockWord(g_foreign_lock);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (old != nullptr) *old = former;
+}
+
+bool FitsSignalStack(std::size_t bytes) {
+  return bytes >= std::size_t{2048} /* MINSIGSTKSZ */ && bytes <= kSignalStackBytes;
 }
 
 void PrepareThread(M* m) {

@@ -39,6 +39,14 @@ void ForgetThread(sched::M* m);
 // At most one is on its way per M. Signal-safe: no (takes mark_lock).
 void SendPreemptSignal(sched::M* m);
 
+// Is this the preemption signal, with our handler installed?  Signal-safe: yes.
+bool OwnsSignal(int signal);
+// As sigaction(2), for what is called with signals of that number that are not ours. Of its flags
+// only SA_SIGINFO matters; every signal is blocked meanwhile.  Signal-safe: yes.
+void ExchangeForeignHandler(const struct sigaction* action, struct sigaction* old);
+
+// Would a handler that asks for an alternate stack of this size find as much on an M's?
+bool FitsSignalStack(std::size_t bytes);
 // Does the caller run on the M's alternate stack, in a signal handler?
 bool OnSignalStack(const sched::M* m);
 

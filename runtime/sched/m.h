@@ -40,7 +40,8 @@ struct alignas(base::kCacheLinePair) M {
   // handler, so that nobody sees an EINTR that is ours. See interpose/goroutine.h.
   std::atomic<bool> in_call{false};
   std::atomic<bool> cut_short{false};
-  int tid = 0;  // [c]
+  int tid = 0;         // [c]
+  pthread_t thread{};  // [c]
   // Held while somebody marks or signals this M, and by the M while it goes: an M that has gone is
   // never touched, since the kernel may reuse its tid and glibc its TCB.
   base::RuntimeMutex mark_lock{base::LockRank::kMark};

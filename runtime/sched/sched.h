@@ -177,6 +177,7 @@ void CheckAllAsleepLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock);
 // Starts a thread that runs p (may be null only at start-up). Fatal if there is none to be had.
 void StartThread(P* p, bool spinning);
 void WakeM(M* m);
+bool IsThreadOfScheduler(pthread_t thread);
 
 // --- syscall.cc ---
 enum class SyscallKind {

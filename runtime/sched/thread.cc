@@ -63,6 +63,7 @@ void* ThreadMain(void* arg) {
   M* m = static_cast<M*>(arg);
   urge_current_m = m;
   m->tid = base::Gettid();
+  m->thread = pthread_self();
   m->errno_slot = &errno;
   m->eh = reinterpret_cast<EhGlobals*>(abi::__cxa_get_globals());
   m->guard_word = OwnGuardWord();
@@ -110,6 +111,14 @@ M* NewM() {
 }
 
 }  // namespace
+
+bool IsThreadOfScheduler(pthread_t thread) {
+  for (M* m = g_sched.all_ms.load(std::memory_order_acquire); m != nullptr; m = m->all_next) {
+    base::RuntimeLock lock(m->mark_lock);
+    if (!m->gone && pthread_equal(m->thread, thread) != 0) return true;
+  }
+  return false;
+}
 
 void StartThread(P* p, bool spinning) {
   M* m = NewM();

@@ -2,6 +2,10 @@
 
 #include <urge/urge.h>
 
+#include <pthread.h>
+#include <unistd.h>
+
+#include <cstdlib>
 #include <mutex>
 
 #include "stress/common/clock.h"
@@ -88,6 +92,47 @@ void ContendedMutex() {
   all.wait();
 }
 
+// What libc's functions cost where urge stands in for them.
+void LockPthreadMutex() {
+  static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  for (int n = 0; n < kOperations; ++n) {
+    pthread_mutex_lock(&mutex);
+    pthread_mutex_unlock(&mutex);
+  }
+}
+
+constexpr int kBytes = kOperations / 10;
+void PassBytes() {
+  int ends[2];
+  if (pipe(ends) != 0) return;
+  char c = 0;
+  for (int n = 0; n < kBytes; ++n) {
+    if (write(ends[1], &c, 1) != 1 || read(ends[0], &c, 1) != 1) std::abort();
+  }
+  close(ends[0]);
+  close(ends[1]);
+}
+
+template <class Work>
+double MeasureOnThread(int operations, Work work) {
+  return stress::MedianOfRounds([&] {
+    const std::uint64_t begin = ReadTicks();
+    work();
+    return NsOfTicks(ReadTicks() - begin) / operations;
+  });
+}
+
+void PthreadMutex(Figures& f) {
+  f.Add("pthread_mutex lock + unlock, thread", MeasureOnThread(kOperations, LockPthreadMutex),
+        "ns");
+  f.Add("pthread_mutex lock + unlock, goroutine", MeasureOn(1, kOperations, LockPthreadMutex),
+        "ns");
+}
+void PipeByte(Figures& f) {
+  f.Add("write + read of a byte, thread", MeasureOnThread(kBytes, PassBytes), "ns");
+  f.Add("write + read of a byte, goroutine", MeasureOn(1, kBytes, PassBytes), "ns");
+}
+
 void Yield(Figures& f) { f.Add("yield, 1 proc", MeasureOn(1, kOperations, TwoYielders), "ns"); }
 void Yield2(Figures& f) { f.Add("yield, 2 procs", MeasureOn(2, kOperations, TwoYielders), "ns"); }
 void Spawn(Figures& f) {
@@ -126,6 +171,8 @@ constexpr stress::BenchCase kCases[] = {
     {"buffered-2", "the same with 2 procs", Buffered2},
     {"mutex", "4 goroutines lock and unlock one mutex, 1 proc", Mutex},
     {"mutex-2", "the same with 2 procs", Mutex2},
+    {"pthread-mutex", "an uncontended pthread mutex, on a thread and on a goroutine", PthreadMutex},
+    {"pipe-byte", "a byte through a pipe, on a thread and on a goroutine", PipeByte},
 };
 
 }  // namespace
