@@ -19,6 +19,7 @@
 #include "runtime/sched/sched.h"
 #include "sysmon/deadlock.h"
 #include "sysmon/schedtrace.h"
+#include "sysmon/stuck.h"
 
 namespace urge::sysmon {
 namespace {
@@ -42,8 +43,10 @@ struct Plan {
 };
 
 bool SomebodyWaits(const P* p, std::uint64_t now) {
-  return !p->queue.Empty() || g_sched.global_size.load(std::memory_order_acquire) != 0 ||
-         p->timers.earliest_ns() <= now;
+  if (!p->queue.Empty() || g_sched.global_size.load(std::memory_order_acquire) != 0) return true;
+  // Those of a stuck P wait for any other, and spare ones have none.
+  const bool any = g_sched.spare_ps.load(std::memory_order_relaxed) != 0;
+  return (any ? sched::EarliestTimerNs() : p->timers.earliest_ns()) <= now;
 }
 
 // Asks p's goroutine to stop, and again with growing pauses while the same run goes on.
@@ -86,6 +89,13 @@ void LookAtRunning(P* p, std::uint64_t now, Plan& plan) {
     return;
   }
   P::Watch& watch = p->watch;
+  if (watch.stuck) {
+    if (IsStillStuck(p, now)) {
+      plan.At(now + base::kStuckLookNs);
+      return;
+    }
+    watch.stuck = false;
+  }
   const std::uint32_t switches = p->switches.load(std::memory_order_relaxed);
   const bool moved = std::exchange(watch.switches, switches) != switches;
   Date(p, now);
@@ -104,6 +114,9 @@ void LookAtRunning(P* p, std::uint64_t now, Plan& plan) {
       p->attention.fetch_or(sched::kAttendTimer | sched::kAttendSlice, std::memory_order_relaxed);
       plan.At(now + g_sched.settings.slice_ns);
     }
+    std::uint64_t again_ns = base::kNever;
+    LookForStuck(p, now, &again_ns);
+    plan.At(again_ns);
   } else if (moved) {
     // Goroutines that hand the processor to each other within one slice, with nobody else
     // waiting at this moment: a new slice begins.
@@ -153,7 +166,7 @@ void PreemptForWakeup(std::uint64_t now, Plan& plan) {
   const int procs = g_sched.procs.load(std::memory_order_relaxed);
   for (int i = 0; i < procs; ++i) {
     P* p = g_sched.all_ps[i];
-    if (p->status.load(std::memory_order_acquire) != PStatus::kRunning) continue;
+    if (p->status.load(std::memory_order_acquire) != PStatus::kRunning || p->watch.stuck) continue;
     p->attention.fetch_or(sched::kAttendTimer, std::memory_order_relaxed);
     if (p->watch.asked_switch == p->switches.load(std::memory_order_relaxed)) {
       Ask(p, PreemptReason::kWakeup, now, plan);
@@ -227,7 +240,11 @@ Plan LookAround() {
       case PStatus::kDead:
         break;
     }
+    if (p->status.load(std::memory_order_relaxed) != PStatus::kRunning) p->watch.stuck = false;
   }
+  P* in_the_way;
+  plan.At(RetireSpares(now, &in_the_way));
+  if (in_the_way != nullptr) Ask(in_the_way, PreemptReason::kSlice, now, plan);
   LookAtTimers(now, plan);
   if (WokenWaits()) PreemptForWakeup(now, plan);
   plan.At(LookForDeadlock(now));

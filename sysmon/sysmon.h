@@ -5,6 +5,7 @@
 //   - a running P's slice ends (if somebody waits then, its goroutine is asked to stop);
 //   - an unanswered request is to be made again;
 //   - a timer is due while no P is idle (a goroutine that has run long gives its P up);
+//   - a goroutine doesn't answer since its thread sleeps in the kernel (stuck.h);
 //   - a P has been in a system call for kSyscallRetakeNs while somebody waits.
 // If a slice is over and nobody waits there is nothing to time: sysmon then sleeps with
 // sysmon_watches set, and whoever queues a goroutine, or leaves one queued when it begins to run

@@ -64,6 +64,15 @@ inline constexpr std::uint64_t kRetryMinNs = 50'000;
 inline constexpr std::uint64_t kRetryMaxNs = 200'000;
 // A P in a system call is taken away after this when somebody waits. Go: sysmon's 20 us.
 inline constexpr std::uint64_t kSyscallRetakeNs = 20'000;
+// A goroutine that doesn't answer is looked into after this, and again: if its thread sleeps in the
+// kernel and used less than one part in kStuckCpuShare of the time, another P stands in for its P.
+inline constexpr std::uint64_t kStuckAfterNs = 1'000'000;
+inline constexpr std::uint64_t kStuckCpuShare = 8;
+// Such a P is looked at again this often. It tells by itself when its goroutine switches, so this
+// is for one that comes out and computes.
+inline constexpr std::uint64_t kStuckLookNs = 100'000'000;
+// So many Ps stand in for others at most.
+inline constexpr int kMaxSparePs = 64;
 // Stop-the-world gives up on code that can't be stopped after this.
 inline constexpr std::uint64_t kStopTheWorldDeadlineNs = 2'000'000'000;
 // Stop-the-world asks again this often. Go: 100 us.

@@ -115,7 +115,7 @@ namespace urge {
 
 int procs() {
   sched::EnsureStarted();
-  return sched::g_sched.procs.load(std::memory_order_relaxed);
+  return sched::WantedProcs();
 }
 
 int set_procs(int n) {
@@ -125,9 +125,9 @@ int set_procs(int n) {
   }
   sched::EnsureStarted();
   const bool stopped = preempt::StopTheWorld();
-  const int before = sched::g_sched.procs.load(std::memory_order_relaxed);
+  const int before = sched::WantedProcs();
   bool resized = true;
-  if (stopped && n != before) {
+  if (stopped && (n != before || sched::g_sched.procs.load(std::memory_order_relaxed) != n)) {
     // The goroutine and its thread are the same throughout: nothing here switches.
     sched::M* m = sched::CurrentM();
     sched::P* own = m == nullptr ? nullptr : m->p;

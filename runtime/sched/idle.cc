@@ -156,6 +156,17 @@ P* TakeIdlePLocked() {
   return p;
 }
 
+bool TakeFromIdleLocked(P* wanted) {
+  if (!wanted->idle.load(std::memory_order_relaxed)) return false;
+  // To the head of the list first.
+  P** at = &g_sched.idle_p_list;
+  while (*at != wanted) at = &(*at)->link;
+  *at = wanted->link;
+  wanted->link = g_sched.idle_p_list;
+  g_sched.idle_p_list = wanted;
+  return TakeIdlePLocked() == wanted;
+}
+
 void AcquireP(M* m, P* p) {
   URGE_CHECK(m->p == nullptr);
   m->p = p;

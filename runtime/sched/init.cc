@@ -5,7 +5,6 @@
 #include "runtime/sched/switch.h"
 
 namespace urge::sched {
-namespace {
 
 P* NewP(int id) {
   P* p = new (std::nothrow) P;
@@ -16,16 +15,13 @@ P* NewP(int id) {
   return p;
 }
 
-// Empties a P that is going away. World stopped.
-void Evacuate(P* p) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock) {
+void EvacuateLocked(P* p) {
   // The order of service is kept: next, victim, ring.
   if (G* gp = p->queue.PopNext()) PutGlobalLocked(gp);
   if (G* gp = p->queue.PopVictim()) PutGlobalLocked(gp);
   while (G* gp = p->queue.Pop()) PutGlobalLocked(gp);
   p->status.store(PStatus::kDead, std::memory_order_release);
 }
-
-}  // namespace
 
 void InitScheduler(const Settings& settings, const Hooks& hooks, int procs) {
   g_sched.settings = settings;
@@ -46,17 +42,20 @@ bool ResizeProcs(int procs, P* keep) {
   const int before = g_sched.procs.load(std::memory_order_relaxed);
   for (int i = procs; i < before; ++i) {
     P* p = g_sched.all_ps[i];
+    p->spare = false;
     if (p == keep) continue;
     {
       base::RuntimeLock lock(g_sched.lock);
-      Evacuate(p);
+      EvacuateLocked(p);
     }
     p->timers.MoveAllTo(g_sched.all_ps[0]->timers);
   }
   g_sched.procs.store(procs, std::memory_order_release);
+  g_sched.spare_ps.store(0, std::memory_order_relaxed);
   for (int i = 0; i < procs; ++i) {
     P* p = g_sched.all_ps[i];
-    p->solo = procs == 1;
+    p->solo.store(procs == 1, std::memory_order_relaxed);
+    p->spare = false;
     if (i >= before) p->status.store(PStatus::kStopped, std::memory_order_relaxed);
   }
   return true;
@@ -69,7 +68,7 @@ void ExchangeForFirstP(M* m) {
   first->status.store(PStatus::kStopped, std::memory_order_relaxed);
   {
     base::RuntimeLock lock(g_sched.lock);
-    Evacuate(old);
+    EvacuateLocked(old);
   }
   old->timers.MoveAllTo(first->timers);
 }

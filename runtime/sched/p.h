@@ -26,9 +26,11 @@ enum class PStatus : std::uint32_t {
 
 // Bits of P::attention: why the owner must look around on g0 at its next switch.
 enum Attention : std::uint32_t {
-  kAttendStop = 1u << 0,   // stop-the-world wants the P
-  kAttendTimer = 1u << 1,  // a timer is due
-  kAttendSlice = 1u << 2,  // the slice is over: don't let runnext inherit it
+  kAttendStop = 1u << 0,    // stop-the-world wants the P
+  kAttendTimer = 1u << 1,   // a timer is due
+  kAttendSlice = 1u << 2,   // the slice is over: don't let runnext inherit it
+  kAttendRetire = 1u << 3,  // a spare P is to go
+  kAttendMoved = 1u << 4,   // it was stuck: sysmon wants to know that it isn't any more
 };
 
 struct alignas(base::kCacheLine) P {
@@ -39,11 +41,14 @@ struct alignas(base::kCacheLine) P {
   std::atomic<std::uint32_t> switches{0};               // [p] all switches to goroutines
   std::uint32_t until_global = base::kGlobalQueueTick;  // [p] switches until global goes first
   std::uint32_t wakes_in_a_row = 0;                     // [p] visits to g0 that found a timer due
-  bool solo = false;                                    // [w] the only P: nobody can steal from it
-  std::int32_t id = 0;                                  // [c]
-  std::atomic<M*> m{nullptr};                           // [p] owner, null when idle
-  std::uint64_t goid_next = 0, goid_end = 0;            // [p] batch of ids
-  base::Stack<G, &G::link> free;                        // [p] dead goroutines. Go: p.gFree
+  // [a] The only P: nobody can steal from it. Set while the world is stopped; cleared then or by
+  // EndSolo.
+  std::atomic<bool> solo{false};
+  bool spare = false;                         // [s] stands in for a stuck one; see spare.cc
+  std::int32_t id = 0;                        // [c]
+  std::atomic<M*> m{nullptr};                 // [p] owner, null when idle
+  std::uint64_t goid_next = 0, goid_end = 0;  // [p] batch of ids
+  base::Stack<G, &G::link> free;              // [p] dead goroutines. Go: p.gFree
 
   // --- Time: written by the owner where the clock was read anyway, else dated by sysmon. All
   // four are hints; a torn pair costs at most one early or late look. ---
@@ -72,6 +77,10 @@ struct alignas(base::kCacheLine) P {
     std::uint64_t retry_at_ns = 0;  // next time to ask again
     std::uint64_t backoff_ns = 0;
     std::uint32_t asked_switch = ~0u;  // the run for which a request is outstanding
+    std::uint32_t cpu_switch = ~0u;    // the run for which the next two hold
+    std::uint64_t cpu_ns = 0;          // CPU time of its M
+    std::uint64_t cpu_at_ns = 0;       // when that was read
+    bool stuck = false;                // in that run; a spare P stands in
   } watch;
 };
 

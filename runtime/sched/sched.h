@@ -57,8 +57,9 @@ struct alignas(base::kCacheLine) Scheduler {
   std::atomic<bool> sysmon_watches{false};
   std::atomic<std::uint64_t> sysmon_until_ns{base::kNever};  // [a] how long sysmon sleeps
   std::atomic<std::int32_t> global_size{0};                  // [s] written; read anywhere as a hint
-  std::atomic<std::int32_t> procs{0};                        // [w]
+  std::atomic<std::int32_t> procs{0};                        // [w], or [s] for spare ones
   std::atomic<bool> stop_requested{false};                   // [s] written. Go: sched.gcwaiting
+  std::atomic<std::int32_t> spare_ps{0};                     // [s] written; of `procs`
 
   Settings settings;                // [c]
   Hooks hooks;                      // [c]
@@ -148,6 +149,8 @@ void StartM(P* p, bool spinning);
 // Gives p to an M if it has or may get work, else makes it idle.  Go: handoffp
 void HandOffP(P* p);
 void PutIdlePLocked(P* p) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock);
+// Takes this one off the list; false if it isn't there.
+bool TakeFromIdleLocked(P* p) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock);
 P* TakeIdlePLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock);
 void AcquireP(M* m, P* p);
 P* ReleaseP(M* m);
@@ -173,6 +176,22 @@ bool AllAsleepLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock);
 // If so, has sysmon look again in a while and report.
 void CheckAllAsleepLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock);
 
+// --- spare.cc ---
+// How many Ps there shall be.
+inline int WantedProcs() {
+  return g_sched.procs.load(std::memory_order_relaxed) -
+         g_sched.spare_ps.load(std::memory_order_relaxed);
+}
+// From now on whoever uses a queue expects thieves. Runs on: sysmon.
+void EndSolo();
+// One more P, to be started by StartM; what `stuck` has queued is global now. Null if that can't be
+// now. Runs on: sysmon.
+P* AddSpareP(P* stuck);
+// Takes the last spare P away; false if its owner has been asked to, or if there is none.
+bool RetireSpareP();
+// The same for the M's own P, if it is that one: the M has no P afterwards. Runs on: g0.
+bool RetireOwnP(M* m);
+
 // --- thread.cc ---
 // Starts a thread that runs p (may be null only at start-up). Fatal if there is none to be had.
 void StartThread(P* p, bool spinning);
@@ -195,6 +214,10 @@ void Wire(M* m, G* gp, WiredReason reason);
 void Unwire(M* m, G* gp, WiredReason reason);
 
 // --- init.cc ---
+// Null when there is no memory.
+P* NewP(int id);
+// Empties a P that is going away into the global queue. Requires: it is nobody's.
+void EvacuateLocked(P* p) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock);
 void InitScheduler(const Settings& settings, const Hooks& hooks, int procs);
 // World stopped. Makes or retires Ps; false, with nothing changed, when there is no memory. `keep`
 // is the caller's P, which the caller must exchange for a surviving one itself. Go: procresize

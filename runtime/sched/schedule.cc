@@ -188,6 +188,11 @@ Choice FindRunnable(M* m) {
     const std::uint32_t attention = p->attention.load(std::memory_order_relaxed);
     if (URGE_UNLIKELY(attention != 0)) {
       p->attention.fetch_and(~attention, std::memory_order_relaxed);
+      if ((attention & kAttendMoved) != 0) g_sched.hooks.wake_sysmon();
+      if ((attention & kAttendRetire) != 0 && RetireOwnP(m)) {
+        StopM(m);
+        continue;
+      }
       if ((attention & kAttendSlice) != 0) {
         // The slice that next would inherit is over: it goes to the end of the line. Whoever a
         // timer wakes below comes first all the same.
@@ -374,7 +379,8 @@ void PutNext(P* p, G* gp) {
       return;
     }
   }
-  G* displaced = p->solo ? p->queue.ReplaceNextUncontended(gp) : p->queue.ReplaceNext(gp);
+  G* displaced = p->solo.load(std::memory_order_relaxed) ? p->queue.ReplaceNextUncontended(gp)
+                                                         : p->queue.ReplaceNext(gp);
   if (displaced != nullptr) PutLocal(p, displaced);
 }
 

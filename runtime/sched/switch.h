@@ -84,7 +84,7 @@ inline G* PickDirect(M* m, P* p, bool* inherit) {
     p->until_global = base::kGlobalQueueTick;
   }
   G* gp;
-  if (p->solo) {
+  if (p->solo.load(std::memory_order_relaxed)) {
     gp = p->queue.PopNextUncontended();
     *inherit = gp != nullptr;
     if (gp == nullptr && !p->queue.HasVictim()) gp = p->queue.PopUncontended();

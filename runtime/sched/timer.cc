@@ -146,7 +146,8 @@ void TimerHeap::MoveAllTo(TimerHeap& target) ABSL_NO_THREAD_SAFETY_ANALYSIS {
 
 void StartTimer(Timer* timer) {
   M* m = CurrentM();
-  P* p = m != nullptr && m->p != nullptr ? m->p : g_sched.all_ps[0];
+  // A spare P may go at any time, and has no timers.
+  P* p = m != nullptr && m->p != nullptr && !m->p->spare ? m->p : g_sched.all_ps[0];
   const std::uint64_t when = timer->when_ns;
   // After Add the timer may fire and be gone at once.
   if (p->timers.Add(timer)) NoteEarlierTimer(when);

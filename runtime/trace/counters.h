@@ -34,6 +34,7 @@ enum class Counter : std::uint8_t {
   kStolenGoroutines,
   kHandoffs,
   kSyscallRetakes,
+  kSparePs,  // Ps added for stuck ones
   kTimersFired,
   kThreadsStarted,
   kSysmonWakeups,

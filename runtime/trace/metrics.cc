@@ -55,6 +55,7 @@ constexpr CounterField kCounterFields[] = {
     {Counter::kStolenGoroutines, &metrics::stolen_goroutines, "stolen_goroutines"},
     {Counter::kHandoffs, &metrics::handoffs, "handoffs"},
     {Counter::kSyscallRetakes, &metrics::syscall_retakes, "syscall_retakes"},
+    {Counter::kSparePs, &metrics::spare_procs, "spare_procs"},
     {Counter::kTimersFired, &metrics::timers_fired, "timers_fired"},
     {Counter::kThreadsStarted, &metrics::threads_started, "threads_started"},
     {Counter::kSysmonWakeups, &metrics::sysmon_wakeups, "sysmon_wakeups"},

@@ -51,6 +51,7 @@ struct metrics {
   std::uint64_t stolen_goroutines = 0;
   std::uint64_t handoffs = 0;         // processors handed to another thread
   std::uint64_t syscall_retakes = 0;  // of these, taken from a thread in a system call
+  std::uint64_t spare_procs = 0;  // processors added because one was stuck with a blocked thread
   std::uint64_t timers_fired = 0;
   std::uint64_t threads_started = 0;
   std::uint64_t sysmon_wakeups = 0;

@@ -1,0 +1,38 @@
+// A net for blocking calls that nobody stands in for: stdio's inner reads and waits for FILE locks,
+// a library's own system calls.
+//
+//  1. A goroutine doesn't answer, its slice is over, and others wait for its P. If between two
+//  looks
+//     its thread has used next to no CPU time, and it sleeps in the kernel, its P is stuck.
+//  2. A spare P is added (sched/spare.cc), and works in the stuck one's stead.
+//  3. The stuck P tells when it next switches; failing that sysmon sees its thread compute. Then
+//  the
+//     last spare P goes.
+//
+// A thread that is merely kept off its CPU by other threads of the machine is running, not
+// sleeping, in the kernel's eyes, and is left alone.
+//
+// Found late: after the slice. What is meant to block often should be stood in for, or be inside
+// urge::blocking.
+
+#ifndef URGE_SYSMON_STUCK_H_
+#define URGE_SYSMON_STUCK_H_
+
+#include <cstdint>
+
+#include "runtime/sched/p.h"
+
+namespace urge::sysmon {
+
+// Looks at a P whose goroutine doesn't answer; true if it is stuck now. Sets *again_ns to when a
+// look is worth while. Runs on: sysmon.
+bool LookForStuck(sched::P* p, std::uint64_t now_ns, std::uint64_t* again_ns);
+// Is a P that was stuck still so?
+bool IsStillStuck(sched::P* p, std::uint64_t now_ns);
+// Takes a spare P away if there are more than stuck Ps; returns when to try again, or kNever.
+// Sets *ask to a P whose goroutine must be stopped for that, or to null.
+std::uint64_t RetireSpares(std::uint64_t now_ns, sched::P** ask);
+
+}  // namespace urge::sysmon
+
+#endif  // URGE_SYSMON_STUCK_H_
