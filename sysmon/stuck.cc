@@ -103,7 +103,7 @@ std::uint64_t RetireSpares(std::uint64_t now, P** ask) {
   for (int i = 0; i < procs; ++i) stuck += g_sched.all_ps[i]->watch.stuck;
   P* last = g_sched.all_ps[procs - 1];
   if (spares <= stuck || last->watch.stuck) return base::kNever;
-  if (!sched::RetireSpareP() && last->spare) *ask = last;
+  if (!sched::RetireSpareP(stuck) && last->spare) *ask = last;
   return now + base::kStuckAfterNs;
 }
 

@@ -60,6 +60,7 @@ struct alignas(base::kCacheLine) Scheduler {
   std::atomic<std::int32_t> procs{0};                        // [w], or [s] for spare ones
   std::atomic<bool> stop_requested{false};                   // [s] written. Go: sched.gcwaiting
   std::atomic<std::int32_t> spare_ps{0};                     // [s] written; of `procs`
+  std::int32_t stuck_ps ABSL_GUARDED_BY(lock) = 0;           // Ps that spare ones stand in for
 
   Settings settings;                // [c]
   Hooks hooks;                      // [c]
@@ -187,9 +188,11 @@ void EndSolo();
 // One more P, to be started by StartM; what `stuck` has queued is global now. Null if that can't be
 // now. Runs on: sysmon.
 P* AddSpareP(P* stuck);
-// Takes the last spare P away; false if its owner has been asked to, or if there is none.
-bool RetireSpareP();
-// The same for the M's own P, if it is that one: the M has no P afterwards. Runs on: g0.
+// Takes the last spare P away if there are more than `stuck` Ps that are stuck; false if there are
+// not, or if its owner has been asked to. Runs on: sysmon.
+bool RetireSpareP(int stuck);
+// The same for the M's own P, if it is that one and one too many by now: the M has no P afterwards.
+// Runs on: g0.
 bool RetireOwnP(M* m);
 
 // --- thread.cc ---

@@ -29,8 +29,10 @@
 namespace urge::sched {
 namespace {
 
-bool IsLastSpareLocked(const P* p) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock) {
+// Whoever was asked to go may be needed again by the time it comes to look: hence the count.
+bool MayGoLocked(const P* p) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock) {
   return !g_sched.stop_requested.load(std::memory_order_relaxed) && p->spare &&
+         g_sched.spare_ps.load(std::memory_order_relaxed) > g_sched.stuck_ps &&
          p == g_sched.all_ps[g_sched.procs.load(std::memory_order_relaxed) - 1];
 }
 
@@ -83,17 +85,19 @@ P* AddSpareP(P* stuck) {
   // On nobody's list: on its way to an M, which the caller starts.
   slot->status.store(PStatus::kIdle, std::memory_order_relaxed);
   g_sched.spare_ps.fetch_add(1, std::memory_order_relaxed);
+  ++g_sched.stuck_ps;
   // release: whoever counts on the P finds it.
   g_sched.procs.fetch_add(1, std::memory_order_release);
   TakeOverLocked(slot, stuck);
   return slot;
 }
 
-bool RetireSpareP() {
+bool RetireSpareP(int stuck) {
   P* p = g_sched.all_ps[g_sched.procs.load(std::memory_order_relaxed) - 1];
   {
     base::RuntimeLock lock(g_sched.lock);
-    if (!IsLastSpareLocked(p)) return false;
+    g_sched.stuck_ps = stuck;
+    if (!MayGoLocked(p)) return false;
     if (!TakeFromIdleLocked(p) && !RetakeFromSyscall(p)) {
       p->attention.fetch_or(kAttendRetire, std::memory_order_relaxed);
       return false;
@@ -109,7 +113,7 @@ bool RetireOwnP(M* m) {
   {
     base::RuntimeLock lock(g_sched.lock);
     P* p = m->p;
-    if (!IsLastSpareLocked(p)) return false;
+    if (!MayGoLocked(p)) return false;
     if (m->spinning) {
       m->spinning = false;
       g_sched.spinning.fetch_sub(1, std::memory_order_relaxed);

@@ -210,6 +210,7 @@ TEST_P(CallsTest, ManyGoroutinesSleepAtOnce) {
     wait_group all;
     for (int g = 0; g < 300; ++g) {
       all.go([&, g] {
+        const no_preempt hold;  // only the call itself may be what moves it
         const pid_t thread = gettid();
         switch (g % 3) {
           case 0:
@@ -240,6 +241,7 @@ TEST_P(CallsTest, ErrnoIsTheGoroutinesAndTheThreadStays) {
     for (int g = 0; g < 8; ++g) {
       all.go([g] {
         for (int i = 0; i < 50; ++i) {
+          const no_preempt hold;
           const pid_t thread = gettid();
           char c;
           // The compiler may keep errno's address over both calls.

@@ -28,12 +28,18 @@ INSTANTIATE_TEST_SUITE_P(Of, DisturbanceTest,
                          testing::Combine(testing::Values(1, 2, 8),
                                           testing::Values("fork", "vfork", "spawn", "system",
                                                           "popen", "handler", "onstack", "profiler",
-                                                          "late_urgent", "longjmp",
-                                                          "child_signal")),
+                                                          "late_urgent", "longjmp", "child_signal",
+                                                          "no_deadlock")),
                          [](const auto& info) {
                            return std::get<1>(info.param) + "_" +
                                   std::to_string(std::get<0>(info.param)) + "procs";
                          });
+
+TEST(InterposedDeadlockTest, GoroutinesThatAllWaitForAConditionAreReported) {
+  const ProgramResult r = Disturb(2, "deadlock");
+  EXPECT_EQ(r.exit_status, 2);
+  EXPECT_THAT(r.err, testing::HasSubstr("all goroutines are asleep - deadlock!"));
+}
 
 TEST(ThreadEndTest, PthreadExitInAGoroutineIsAClearError) {
   const ProgramResult r = Disturb(1, "pthread_exit");

@@ -8,6 +8,8 @@
 //   late_urgent   a handler for the preemption signal installed after the start: it is asked back,
 //                 called for strangers' signals, and preemption goes on
 //   longjmp       setjmp and longjmp, also out of a handler
+//   deadlock      all wait for a condition that nobody can signal
+//   no_deadlock   one waits in read for what a child sends later
 //   child_signal  SIGCHLD's handler reaps children while goroutines block in calls
 
 #include <urge/urge.h>
@@ -23,10 +25,12 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -268,6 +272,33 @@ void ChildSignal() {
   while (reaped < 80) usleep(1000);
 }
 
+// ---- Deadlocks
+// ------------------------------------------------------------------------------------
+
+void Deadlock() {
+  static std::mutex mutex;
+  static std::condition_variable condition;
+  urge::wait_group all;
+  for (int i = 0; i < 3; ++i) {
+    all.go([] {
+      std::unique_lock lock(mutex);
+      condition.wait(lock);
+    });
+  }
+  all.wait();
+}
+
+void NoDeadlock() {
+  int ends[2];
+  REQUIRE(pipe(ends) == 0);
+  if (fork() == 0) {
+    usleep(200'000);  // ten times as long as a deadlock is watched
+    _exit(write(ends[1], "x", 1) == 1 ? 0 : 1);
+  }
+  char c;
+  REQUIRE(read(ends[0], &c, 1) == 1);
+}
+
 }  // namespace
 
 int main(int, char** argv) {
@@ -298,6 +329,10 @@ int main(int, char** argv) {
       Longjmp();
     else if (what == "child_signal")
       ChildSignal();
+    else if (what == "deadlock")
+      Deadlock();
+    else if (what == "no_deadlock")
+      NoDeadlock();
     else if (what == "pthread_exit")
       pthread_exit(nullptr);
     else if (what == "pthread_cancel")
