@@ -19,6 +19,7 @@
 #include "runtime/preempt/request.h"
 #include "runtime/preempt/signal.h"
 #include "runtime/preempt/stop_the_world.h"
+#include "runtime/preempt/thread_bound.h"
 #include "runtime/preempt/xstate.h"
 #include "runtime/sched/current.h"
 #include "runtime/sched/start.h"
@@ -37,6 +38,7 @@ namespace {
 ABSL_CONST_INIT absl::Mutex g_start_mutex(absl::kConstInit);
 constinit bool g_sysmon_started = false;
 constinit bool g_forked = false;
+constinit bool g_print_thread_bound = false;
 
 // In the child of a fork only the forking thread lives: goroutines can't run there. The thread is
 // from now on a plain one, which may exec or exit; starting goroutines is refused.
@@ -52,7 +54,9 @@ void AfterForkInChild() {
 // can't be stopped in this time goes on until the process is gone.
 void AtExit() {
   constexpr std::uint64_t kDeadlineNs = 100'000'000;
-  if (sched::g_started.load(std::memory_order_relaxed)) preempt::StopTheWorld(kDeadlineNs);
+  if (!sched::g_started.load(std::memory_order_relaxed)) return;
+  preempt::StopTheWorld(kDeadlineNs);
+  if (g_print_thread_bound) preempt::PrintThreadBound(STDERR_FILENO);
 }
 
 // Is the thread under CET shadow stacks? They would end the process at the first switch.
@@ -85,6 +89,7 @@ void StartLocked(const options& options) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_start_m
   base::InitTicks();
   preempt::InitXState();
   preempt::PreemptionMap::Rebuild();
+  g_print_thread_bound = plan.print_thread_bound;
   if (plan.print_preemption_map) preempt::PreemptionMap::Print(STDERR_FILENO);
   pthread_sigmask(SIG_SETMASK, nullptr, &sched::g_sched.base_mask);
   sigdelset(&sched::g_sched.base_mask, plan.settings.preempt_signal);

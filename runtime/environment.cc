@@ -113,6 +113,7 @@ constexpr DebugKey kDebugKeys[] = {
     {"wakeuppreemptoff", [](StartPlan& p, std::int64_t v) { p.settings.wakeup_preempt &= v == 0; },
      1},
     {"preemptmap", [](StartPlan& p, std::int64_t v) { p.print_preemption_map = v != 0; }, 1},
+    {"threadbound", [](StartPlan& p, std::int64_t v) { p.print_thread_bound = v != 0; }, 1},
     {"randomize", [](StartPlan& p, std::int64_t v) { p.settings.randomize = v != 0; }, 1},
     {"seed", [](StartPlan& p, std::int64_t v) { p.settings.seed = static_cast<std::uint64_t>(v); },
      INT64_MAX},

@@ -13,6 +13,7 @@ struct StartPlan {
   sched::Settings settings;
   int procs = 1;
   bool print_preemption_map = false;  // URGE_DEBUG=preemptmap=1
+  bool print_thread_bound = false;    // URGE_DEBUG=threadbound=1: at exit
 };
 
 // Merges the program's options with URGE_MAXPROCS, URGE_SLICE, URGE_SIGNAL and URGE_DEBUG. A value

@@ -39,6 +39,11 @@ inline constexpr int kMaxThreads = 10'000;
 // Upper bound of procs: sizes the fixed array of P pointers, so that it never moves.
 inline constexpr int kMaxProcs = 1024;
 
+// Goroutines that keep a thread each because they were preempted in code that is bound to its
+// thread. Further ones are not preempted there: a thread costs some 100 KiB, and without a bound
+// ten thousand hogs would end the process (kMaxThreads).
+inline constexpr int kMaxWiredByFrame = 1'000;
+
 // --- Time slices and preemption ---------------------------------------------------------------
 
 // How long a goroutine may run while another waits. Go: forcePreemptNS.

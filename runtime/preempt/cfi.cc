@@ -280,11 +280,24 @@ bool BoundsOf(uintptr_t pc, FunctionBounds* out) {
   return true;
 }
 
+bool IsFunctionEntry(uintptr_t begin) {
+  FrameDescription description;
+  UnwindRow row;
+  if (!FindFrameDescription(begin, &description) || description.begin != begin ||
+      RunCfaProgram(description, begin, &row) != CfaResult::kOk) {
+    return false;
+  }
+  return row.cfa_expression.begin == nullptr && row.cfa_register == kRsp &&
+         row.cfa_offset == sizeof(uint64_t) && RuledRegisters(row) == uint32_t{1} << kRip;
+}
+
 void InvalidateCfiCache() {
   // Release: pairs with the acquire loads of the generation; a rule stored under the new generation
   // was computed by a thread that saw everything the caller did before this.
   cache_generation.fetch_add(1, std::memory_order_release);
 }
+
+uint32_t CodeGeneration() { return cache_generation.load(std::memory_order_acquire); }
 
 CfiCacheStats ReadCfiCacheStats() {
   return {.fills = cache_fills.load(std::memory_order_relaxed),

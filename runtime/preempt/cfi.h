@@ -117,9 +117,17 @@ WalkEnd WalkFrames(const WalkStart& start, uintptr_t stack_lo, uintptr_t stack_h
 // The bounds of the function that holds `pc` (not a return address). Signal-safe: yes.
 bool BoundsOf(uintptr_t pc, FunctionBounds* out);
 
-// Makes every cached rule stale. Call before a module is unmapped and after one was mapped.
-// Signal-safe: yes.
+// False if the code at `begin`, where an FDE begins, is entered from within another function: a
+// part
+// (".cold") that compilers lay down elsewhere. Told by its unwind rule: where a function is
+// entered, nothing but the return address is on the stack.
+bool IsFunctionEntry(uintptr_t begin);
+
+// Makes every cached rule stale, and whatever else is remembered of code by its address
+// (CodeGeneration). Call before a module is unmapped and after one was mapped. Signal-safe: yes.
 void InvalidateCfiCache();
+// Rises with each InvalidateCfiCache. Signal-safe: yes.
+uint32_t CodeGeneration();
 
 // Counters of the cache, for metrics. Approximate: concurrent updates may be lost.
 struct CfiCacheStats {

@@ -40,7 +40,8 @@ ElfFile::ElfFile(ElfFile&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)),
       size_(other.size_),
       sections_(std::move(other.sections_)),
-      tables_{other.tables_[0], other.tables_[1]} {}
+      tables_{other.tables_[0], other.tables_[1]},
+      relocations_(std::move(other.relocations_)) {}
 
 ElfFile::~ElfFile() {
   if (data_ != nullptr) munmap(const_cast<char*>(data_), size_);
@@ -88,6 +89,9 @@ bool ElfFile::ReadHeaders(uint64_t identity) {
                            .range = {section.sh_addr, section.sh_addr + section.sh_size},
                            .executable = (section.sh_flags & SHF_EXECINSTR) != 0});
     }
+    if (section.sh_type == SHT_RELA && (section.sh_flags & SHF_ALLOC) != 0) {
+      relocations_.push_back({section.sh_offset, section.sh_size / sizeof(Elf64_Rela)});
+    }
     if ((section.sh_type == SHT_SYMTAB || section.sh_type == SHT_DYNSYM) &&
         section.sh_link < header->e_shnum) {
       const Elf64_Shdr& strings = sections[section.sh_link];
@@ -123,6 +127,29 @@ std::vector<FunctionSymbol> ElfFile::Functions(SymbolTable table) const {
          .weak = binding == STB_WEAK});
   }
   return functions;
+}
+
+std::vector<FunctionSlot> ElfFile::Slots() const {
+  std::vector<FunctionSlot> slots;
+  const RawTable& raw = tables_[static_cast<size_t>(SymbolTable::kDynamic)];
+  const Elf64_Sym* symbols = ArrayAt<Elf64_Sym>(raw.symbols_offset, raw.count);
+  if (symbols == nullptr) return slots;
+  for (const RawRelocations& table : relocations_) {
+    const Elf64_Rela* entries = ArrayAt<Elf64_Rela>(table.offset, table.count);
+    if (entries == nullptr) continue;
+    for (uint64_t i = 0; i < table.count; ++i) {
+      const uint64_t type = ELF64_R_TYPE(entries[i].r_info);
+      const uint64_t symbol = ELF64_R_SYM(entries[i].r_info);
+      if ((type != R_X86_64_JUMP_SLOT && type != R_X86_64_GLOB_DAT) || symbol >= raw.count) {
+        continue;
+      }
+      if (ELF64_ST_TYPE(symbols[symbol].st_info) == STT_OBJECT) continue;
+      slots.push_back({.name = WithoutVersion(
+                           StringAt(raw.strings_offset, raw.strings_size, symbols[symbol].st_name)),
+                       .at = entries[i].r_offset});
+    }
+  }
+  return slots;
 }
 
 }  // namespace urge::preempt

@@ -29,6 +29,13 @@ struct FunctionSymbol {
   bool weak = false;
 };
 
+// A word that the loader fills with the address of a function, by name: what a PLT entry jumps
+// through, or code compiled with -fno-plt calls through.
+struct FunctionSlot {
+  std::string_view name;
+  uintptr_t at = 0;  // address as in the file
+};
+
 enum class SymbolTable { kFull /* .symtab */, kDynamic /* .dynsym */ };
 
 // Requires: not on g0, not in a signal handler (allocates, does file I/O).
@@ -45,6 +52,8 @@ class ElfFile {
   bool HasTable(SymbolTable table) const;
   // Functions defined in the module, in the table's order. Names live as long as this object.
   std::vector<FunctionSymbol> Functions(SymbolTable table) const;
+  // Words of the global offset table that are relocated by name. Names live as long as this object.
+  std::vector<FunctionSlot> Slots() const;
 
  private:
   ElfFile(const char* data, size_t size) : data_(data), size_(size) {}
@@ -61,6 +70,10 @@ class ElfFile {
   size_t size_;
   std::vector<Section> sections_;
   RawTable tables_[2];  // by SymbolTable
+  struct RawRelocations {
+    uint64_t offset = 0, count = 0;
+  };
+  std::vector<RawRelocations> relocations_;  // those that refer to .dynsym
 };
 
 }  // namespace urge::preempt

@@ -2,11 +2,14 @@
 
 #include "runtime/preempt/foreign_frames.h"
 
+#include "runtime/preempt/thread_bound.h"
+
 namespace urge::preempt {
 
 bool MayHoldLock(TextKind kind) {
   switch (kind) {
     case TextKind::kPreemptible:
+    case TextKind::kPure:
     case TextKind::kRuntime:
       return false;
     case TextKind::kOpaque:
@@ -33,7 +36,12 @@ ForeignFrames FindForeignFrames(const WalkStart& start, std::span<const StackRan
     } else if (past_entry) {
       runtime_frame = true;
     }
-    return !MayHoldLock(found.kind);
+    if (MayHoldLock(found.kind)) return false;
+    if (found.kind == TextKind::kPreemptible && found.bound_begin == 0 && frame.has_cfi &&
+        IsThreadBound(frame.function)) {
+      found.bound_begin = frame.function.begin;
+    }
+    return true;
   };
   found.end = WalkFrames(start, stack, kForeignFramesMax, visit, is_return_address);
   switch (found.end) {
@@ -45,8 +53,10 @@ ForeignFrames FindForeignFrames(const WalkStart& start, std::span<const StackRan
       break;
     case WalkEnd::kNoCfi:
     case WalkEnd::kBadStack:
-    case WalkEnd::kLimit:
       found.verdict = ForeignVerdict::kUnwalkable;
+      break;
+    case WalkEnd::kLimit:
+      found.verdict = ForeignVerdict::kTooDeep;
       break;
   }
   return found;

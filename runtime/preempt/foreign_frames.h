@@ -1,4 +1,5 @@
-// Does a foreign frame lie below a preempted goroutine, that may hold a lock?
+// What lies below a preempted goroutine: a foreign frame, that may hold a lock? Code that is bound
+// to its thread?
 //
 // The interrupted pc alone does not tell: a comparator called by libc's qsort, a callback of
 // dl_iterate_phdr (under the loader's lock) or of call_once, and the callee of a denied function
@@ -10,13 +11,19 @@
 // 3. Preemptible frames are clear. So are the runtime's own at both ends: the way into the switch,
 //    and the goroutine's bottom frame. One in between means that an operation of the runtime was
 //    interrupted in a preemptible leaf that it called (memcpy, say): it must go on.
-// 4. A walk that does not reach the bottom proves nothing: the goroutine goes on.
+// 4. A walk that does not reach the bottom proves nothing: the goroutine goes on. Only where so
+// many
+//    frames were clear that the walk was given up is it taken for clear, and bound.
+// 5. On the way each preemptible function is looked up, whether it is thread-bound
+// (thread_bound.h).
+//    The runtime's own frames are not: its code never keeps what it learns of its thread over a
+//    switch (sched/current.h). Neither are pure ones.
 //
 // No foreign function is known by name to hold nothing. qsort is a candidate (glibc 2.36's takes no
 // lock around the comparator), but that is libc's to change: a list of exceptions needs a reason
 // per version, and nobody has measured a need.
 //
-// Runs on: g0, once the goroutine is off its processor; also in the handler. Signal-safe: yes.
+// Runs on: g0, once the goroutine is off its processor. Takes no lock, allocates nothing.
 
 #ifndef URGE_RUNTIME_PREEMPT_FOREIGN_FRAMES_H_
 #define URGE_RUNTIME_PREEMPT_FOREIGN_FRAMES_H_
@@ -32,7 +39,8 @@ namespace urge::preempt {
 enum class ForeignVerdict {
   kClear,         // every frame down to the bottom may be switched off
   kHoldsForeign,  // a foreign frame may hold a lock
-  kUnwalkable,    // the bottom was not reached
+  kUnwalkable,    // a frame could not be left
+  kTooDeep,       // kForeignFramesMax frames are clear, and there are more
 };
 
 struct ForeignFrames {
@@ -40,10 +48,11 @@ struct ForeignFrames {
   uintptr_t pc = 0;  // of the foreign frame, or of the frame that could not be left
   TextKind kind = TextKind::kUnknown;
   WalkEnd end = WalkEnd::kStopped;
-  int frames = 0;  // walked
+  int frames = 0;             // walked
+  uintptr_t bound_begin = 0;  // the innermost thread-bound function; 0: none
 };
 
-// Deeper stacks are not walked (about 1 ms); they count as unwalkable.
+// Deeper stacks are not walked to their ends (this takes about 1 ms).
 inline constexpr int kForeignFramesMax = 1 << 15;
 
 // `start` is the interrupted context, or, if `is_return_address`, that of a call.

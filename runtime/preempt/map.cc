@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "runtime/base/print.h"
+#include "runtime/preempt/call_targets.h"
 #include "runtime/preempt/cfi.h"
 #include "runtime/preempt/elf_file.h"
 #include "runtime/preempt/modules.h"
@@ -49,10 +50,12 @@ class Builder {
     const uint64_t rules_version = Rules().version();
     const ModuleList list = ModuleList::Snapshot();
     std::vector<KindRange> ranges;
+    std::vector<CallTarget> calls;
     Cache kept;
     for (const Module& module : list.modules()) {
-      const ModuleText& text = TextOf(module, rules_version, &kept);
-      ranges.insert(ranges.end(), text.ranges.begin(), text.ranges.end());
+      const Analyzed& known = Analyze(module, list, rules_version, &kept);
+      ranges.insert(ranges.end(), known.text.ranges.begin(), known.text.ranges.end());
+      calls.insert(calls.end(), known.calls.begin(), known.calls.end());
     }
     analyzed_ = std::move(kept);  // forgets modules that are gone
     rules_version_ = rules_version;
@@ -66,6 +69,10 @@ class Builder {
       table.Publish(boundaries);
       published_ = boundaries;
     }
+    if (calls != published_calls_) {
+      PublishCallTargets(calls);
+      published_calls_ = std::move(calls);
+    }
     seen_load_count.store(list.load_count(), std::memory_order_relaxed);
     InvalidateCfiCache();
     FreePlaces(closed);
@@ -75,15 +82,17 @@ class Builder {
   struct Analyzed {
     uint64_t identity;
     ModuleText text;
+    std::vector<CallTarget> calls;
   };
   using Cache = std::unordered_map<uintptr_t, Analyzed>;  // by base
 
   // The module's text, analyzed anew only if it or the rules changed: symbol tables may be large.
-  const ModuleText& TextOf(const Module& module, uint64_t rules_version, Cache* kept) {
+  const Analyzed& Analyze(const Module& module, const ModuleList& list, uint64_t rules_version,
+                          Cache* kept) {
     const auto found = analyzed_.find(module.base);
     if (rules_version == rules_version_ && found != analyzed_.end() &&
         found->second.identity == module.identity) {
-      return kept->insert(analyzed_.extract(found)).position->second.text;
+      return kept->insert(analyzed_.extract(found)).position->second;
     }
     ModuleText text = AnalyzeModule(module, Rules());
     if (text.stripped_warning && !warned_) {
@@ -91,13 +100,16 @@ class Builder {
       base::RawWriter(kStderr) << "urge: the program has statically linked libraries but no symbol "
                                   "table: none of its code will be preempted\n";
     }
-    return kept->emplace(module.base, Analyzed{module.identity, std::move(text)})
-        .first->second.text;
+    std::vector<CallTarget> calls;
+    if (text.calls != CallsOf::kNobody) calls = FindCallTargets(module, list, text.calls);
+    return kept->emplace(module.base, Analyzed{module.identity, std::move(text), std::move(calls)})
+        .first->second;
   }
 
   Cache analyzed_;
   uint64_t rules_version_ = 0;
   std::vector<TextTable::Boundary> published_;
+  std::vector<CallTarget> published_calls_;
   bool environment_read_ = false;
   bool warned_ = false;
 };
@@ -131,7 +143,7 @@ bool FindFunction(const ElfFile& file, uintptr_t address, FunctionSymbol* out) {
 
 TextKind PreemptionMap::Classify(uintptr_t pc) {
   const TextKind kind = table.Find(pc);
-  return kind == TextKind::kPreemptible && IsWithdrawn(pc) ? TextKind::kUnknown : kind;
+  return MayBeInterrupted(kind) && IsWithdrawn(pc) ? TextKind::kUnknown : kind;
 }
 
 void PreemptionMap::Rebuild() noexcept {

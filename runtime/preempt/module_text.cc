@@ -138,6 +138,7 @@ class FunctionSorter {
 class Analysis {
  public:
   explicit Analysis(const Module& module) : module_(module) {
+    text_.calls = CallsOf::kNamed;
     for (size_t i = 0; i < module.text_count; ++i) Paint(module.text[i], TextKind::kOpaque);
   }
 
@@ -147,10 +148,12 @@ class Analysis {
   }
 
   // `reason` says why the module may be preempted at all.
-  ModuleText BySymbols(const RuleList& rules, std::string_view reason) {
+  ModuleText BySymbols(const RuleList& rules, std::string_view reason,
+                       TextKind kind = TextKind::kPreemptible) {
     const std::optional<ElfFile> file = ElfFile::Open(module_);
     if (!file) return Finish("opaque: its file can't be read or has changed");
     if (file->sections().empty()) return Finish("opaque: it has no section headers");
+    if (kind == TextKind::kPreemptible) text_.calls = CallsOf::kAll;
     if (!file->HasTable(SymbolTable::kFull) && module_.main_program && MayHideLibraries(*file)) {
       text_.stripped_warning = true;
       PaintRuntime(*file);
@@ -166,7 +169,7 @@ class Analysis {
       reason = "preemptible: C++ functions of a program with a static libc";
     } else {
       for (const Section& section : file->sections()) {
-        if (IsPlainText(section)) PaintFile(section.range, TextKind::kPreemptible);
+        if (IsPlainText(section)) PaintFile(section.range, kind);
       }
     }
     for (const AddressRange& range : sorter.Denied()) {
@@ -186,7 +189,7 @@ class Analysis {
       const uintptr_t address = reinterpret_cast<uintptr_t>(dlsym(libc, *name));
       FunctionBounds bounds;
       if (module_.Contains(address) && BoundsOf(address, &bounds) && bounds.begin == address) {
-        Paint({bounds.begin, bounds.end}, TextKind::kPreemptible);
+        Paint({bounds.begin, bounds.end}, TextKind::kPure);
       }
     }
     return Finish("opaque, save pure leaves");
@@ -232,6 +235,8 @@ std::string_view NameOf(TextKind kind) {
   switch (kind) {
     case TextKind::kPreemptible:
       return "preemptible";
+    case TextKind::kPure:
+      return "pure";
     case TextKind::kRuntime:
       return "runtime";
     case TextKind::kOpaque:
@@ -252,7 +257,7 @@ ModuleText AnalyzeModule(const Module& module, const RuleList& rules) {
     case ModuleRole::kRuntime:
       return analysis.Whole(TextKind::kRuntime, "runtime: urge itself");
     case ModuleRole::kPure:
-      return analysis.BySymbols(rules, "preemptible: pure");
+      return analysis.BySymbols(rules, "preemptible: pure", TextKind::kPure);
     case ModuleRole::kLibc:
       return analysis.LibcLeaves();
     case ModuleRole::kAlwaysOpaque:

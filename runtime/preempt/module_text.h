@@ -36,19 +36,30 @@
 
 namespace urge::preempt {
 
-// What the text at a pc is. Only kPreemptible may be interrupted.
+// What the text at a pc is. Only kPreemptible and kPure may be interrupted.
 enum class TextKind : uint8_t {
   kPreemptible,
+  kPure,     // likewise, and known to keep nothing of its thread (libm, memcpy): see policy.cc
   kRuntime,  // urge itself
   kOpaque,   // a module that was not allowed
   kDenied,   // a function that was denied, in a module that is otherwise preemptible
   kUnknown,  // no known module: code loaded since the last rebuild, or generated
 };
 std::string_view NameOf(TextKind kind);
+inline bool MayBeInterrupted(TextKind kind) {
+  return kind == TextKind::kPreemptible || kind == TextKind::kPure;
+}
 
 struct KindRange {
   AddressRange range;
   TextKind kind;
+};
+
+// Of which calls of the module call_targets.h must know.
+enum class CallsOf {
+  kNobody,
+  kNamed,  // functions known by name to yield something of the thread: others may look into it
+  kAll,    // it is preemptible itself
 };
 
 struct ModuleText {
@@ -56,6 +67,7 @@ struct ModuleText {
   std::vector<KindRange> ranges;
   std::string_view reason;  // why the module is what it is (a literal)
   size_t denied_functions = 0;
+  CallsOf calls = CallsOf::kNobody;
   bool stripped_warning = false;  // opaque only because it has no symbol table
 };
 

@@ -35,6 +35,35 @@ constexpr std::string_view kDeniedNames[] = {
     "mallocx",      "mallctl",  "__tls_get_addr",
 };
 
+constexpr std::string_view kYieldsThread[] = {
+    // addresses of thread-local variables, as compilers and headers ask for them
+    "__tls_get_addr",
+    "___tls_get_addr",
+    "__emutls_get_address",
+    "__errno_location",
+    "__h_errno_location",
+    "__res_state",
+    "__ctype_b_loc",
+    "__ctype_tolower_loc",
+    "__ctype_toupper_loc",
+    "__cxa_get_globals",
+    "__cxa_get_globals_fast",
+    // the thread's identity. syscall(SYS_gettid) is how it was asked for before glibc 2.30, and
+    // which call it is can't be seen.
+    "pthread_self",
+    "thrd_current",
+    "gettid",
+    "syscall",
+    // what the thread has stored, and buffers that are kept per thread
+    "pthread_getspecific",
+    "tss_get",
+    "uselocale",
+    "strerror",
+    "strsignal",
+    "dlerror",
+    "inet_ntoa",
+};
+
 // A glob with the length of its literal beginning: most symbols fail there.
 struct Glob {
   constexpr Glob(std::string_view text)  // NOLINT: a table of strings
@@ -210,6 +239,11 @@ bool NamesModule(std::string_view name, const Module& module) {
     }
   }
   return false;
+}
+
+bool YieldsThreadByName(std::string_view symbol) {
+  return std::count(std::begin(kYieldsThread), std::end(kYieldsThread),
+                    WithoutCloneSuffix(symbol)) > 0;
 }
 
 std::string_view WithoutCloneSuffix(std::string_view symbol) {

@@ -44,6 +44,11 @@ bool IsStandardLibraryName(std::string_view symbol);
 // The name without the suffixes that compilers give to parts of a function (".cold", ".part.0").
 std::string_view WithoutCloneSuffix(std::string_view symbol);
 
+// True if what this (mangled) function returns belongs to the calling thread: the address of
+// something thread-local, or the thread's identity. Library functions only; those of others are
+// recognised by their code (thread_bound.h).
+bool YieldsThreadByName(std::string_view symbol);
+
 // Leaf functions of libc that are safe by nature: they only read and write the memory that they are
 // given. Null-terminated array.
 extern const char* const kPureLibcFunctions[];

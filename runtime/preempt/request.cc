@@ -4,6 +4,7 @@
 #include "runtime/preempt/foreign_frames.h"
 #include "runtime/preempt/map.h"
 #include "runtime/preempt/signal.h"
+#include "runtime/preempt/thread_bound.h"
 #include "runtime/sched/switch.h"
 
 namespace urge::preempt {
@@ -73,6 +74,36 @@ void NoteAnswer(G* gp, bool by_signal) {
   gp->wants_signal.store(!probe, std::memory_order_relaxed);
 }
 
+// May a goroutine with these frames be switched off? If so wires it to its thread or frees it, as
+// they ask for; else says why not.
+Counter Admit(M* m, G* gp, const ForeignFrames& frames) {
+  switch (frames.verdict) {
+    case ForeignVerdict::kHoldsForeign:
+      return Counter::kDeferCallback;
+    case ForeignVerdict::kUnwalkable:
+      // What can't be seen may hold a lock, and that is worse than a thread's state.
+      return Counter::kDeferUnwalkable;
+    case ForeignVerdict::kClear:
+    case ForeignVerdict::kTooDeep:
+      break;
+  }
+  const bool too_deep = frames.verdict == ForeignVerdict::kTooDeep;
+  if (frames.bound_begin == 0 && !too_deep) {
+    // Whatever bound it when it was last preempted has returned.
+    if (m->lockedg == gp) sched::Unwire(m, gp, sched::kWiredByFrame);
+    return Counter::kCount;
+  }
+  if (m->lockedg == nullptr &&
+      sched::g_sched.wired_by_frame.load(std::memory_order_relaxed) >= base::kMaxWiredByFrame) {
+    return Counter::kDeferThreads;
+  }
+  // Before it is queued: whoever picks it must find it wired.
+  sched::Wire(m, gp, sched::kWiredByFrame);
+  m->p->stats.Add(Counter::kWiredByFrame);
+  if (frames.bound_begin != 0) CountThreadBound(frames.bound_begin);
+  return Counter::kCount;
+}
+
 // Called on g0 with a goroutine that has just been switched off inside a preemption, at
 // m->stopped_ticks.
 void SettlePreempted(M* m, G* gp, bool by_signal) {
@@ -84,8 +115,8 @@ void SettlePreempted(M* m, G* gp, bool by_signal) {
   Counter defer = Counter::kCount;
   if (!by_signal && !HasBaseMask(m)) {
     defer = Counter::kDeferSignalMask;
-  } else if (Inspect(gp).verdict != ForeignVerdict::kClear) {
-    defer = Counter::kDeferCallback;
+  } else {
+    defer = Admit(m, gp, Inspect(gp));
   }
   if (defer != Counter::kCount) {
     p->stats.Add(defer);

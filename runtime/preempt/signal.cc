@@ -93,6 +93,7 @@ Counter Decide(const M* m, const G* gp, const ucontext_t& context) {
   const auto pc = static_cast<std::uintptr_t>(context.uc_mcontext.gregs[REG_RIP]);
   switch (PreemptionMap::Classify(pc)) {
     case TextKind::kPreemptible:
+    case TextKind::kPure:
       return Counter::kCount;
     case TextKind::kRuntime:
       return Counter::kDeferRuntime;

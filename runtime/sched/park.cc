@@ -258,6 +258,7 @@ void yield() {
   G* gp = m->curg.load(std::memory_order_relaxed);
   P* p = m->p;
   p->stats.Add(trace::Counter::kYields);
+  StopsByItself(m, gp);
   bool inherit;
   G* next = PickDirect(m, p, &inherit);
   if (next != nullptr) {

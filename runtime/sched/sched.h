@@ -76,10 +76,12 @@ struct alignas(base::kCacheLine) Scheduler {
   base::Stack<M, &M::link> idle_ms ABSL_GUARDED_BY(lock);
   std::int32_t threads ABSL_GUARDED_BY(lock) = 0;         // Ms alive
   std::int32_t locked_idle_ms ABSL_GUARDED_BY(lock) = 0;  // Ms that wait for their wired goroutine
-  std::int32_t stop_wait ABSL_GUARDED_BY(lock) = 0;       // Ps that have not stopped yet
-  std::atomic<std::uint32_t> stop_note{0};                // [a] futex: the last P has stopped
-  std::atomic<bool> need_spinning{false};                 // [a] Go: sched.needspinning
-  std::atomic<M*> keeper{nullptr};                        // [a] the idle M that minds the timers
+  // Goroutines that have a thread each because they were preempted inside thread-bound code.
+  std::atomic<std::int32_t> wired_by_frame{0};
+  std::int32_t stop_wait ABSL_GUARDED_BY(lock) = 0;          // Ps that have not stopped yet
+  std::atomic<std::uint32_t> stop_note{0};                   // [a] futex: the last P has stopped
+  std::atomic<bool> need_spinning{false};                    // [a] Go: sched.needspinning
+  std::atomic<M*> keeper{nullptr};                           // [a] the idle M that minds the timers
   std::atomic<std::uint64_t> keeper_until_ns{base::kNever};  // [a]
   std::atomic<std::uint64_t> goid_source{1};                 // [a] next batch
   std::atomic<std::int32_t> blocked_threads{0};  // [a] plain threads that wait inside our API

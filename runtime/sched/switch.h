@@ -109,8 +109,15 @@ inline void SwitchToG0(M* m, G* gp, AfterSwitch after, void* arg) {
   urge_switch(&gp->sp, m->g0_sp, after, arg);
 }
 
-// Switches gp off; `after(arg)` publishes it. Runs on: G.
+// A goroutine that was wired for the code it was preempted in stops by itself, in a call that may
+// move it, as it knows: the thread is free again.
+inline void StopsByItself(M* m, G* gp) {
+  if (URGE_UNLIKELY(m->lockedg != nullptr)) Unwire(m, gp, kWiredByFrame);
+}
+
+// Switches gp off, by its own will; `after(arg)` publishes it. Runs on: G.
 inline void SwitchOff(M* m, G* gp, AfterSwitch after, void* arg) {
+  StopsByItself(m, gp);
   P* p = m->p;
   bool inherit;
   G* next = PickDirect(m, p, &inherit);

@@ -115,6 +115,9 @@ void HandOffSyscallP(M* m) {
 }
 
 void Wire(M* m, G* gp, WiredReason reason) {
+  if ((reason & ~gp->wired_reasons & kWiredByFrame) != 0) {
+    g_sched.wired_by_frame.fetch_add(1, std::memory_order_relaxed);
+  }
   gp->wired_reasons |= reason;
   gp->needs_g0 |= kNeedsItsThread;
   gp->marked_by_use = true;
@@ -123,6 +126,9 @@ void Wire(M* m, G* gp, WiredReason reason) {
 }
 
 void Unwire(M* m, G* gp, WiredReason reason) {
+  if ((reason & gp->wired_reasons & kWiredByFrame) != 0) {
+    g_sched.wired_by_frame.fetch_sub(1, std::memory_order_relaxed);
+  }
   gp->wired_reasons &= ~static_cast<std::uint32_t>(reason);
   if (gp->wired_reasons != 0) return;
   gp->needs_g0 &= ~kNeedsItsThread;

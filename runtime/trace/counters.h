@@ -49,6 +49,7 @@ enum class Counter : std::uint8_t {
   kAckSignal,
   kAckVoluntary,  // switched off by itself before either
   kSuperseded,    // a stronger request took the place of one that was pending
+  kWiredByFrame,  // of those acknowledged: stopped in thread-bound code, so it keeps its thread
   // Why a request was not served at once.
   kDeferRuntime,
   kDeferRuntimeLock,
@@ -59,6 +60,8 @@ enum class Counter : std::uint8_t {
   kDeferForeignStack,
   kDeferSignalMask,
   kDeferCallback,
+  kDeferUnwalkable,
+  kDeferThreads,
   kDeferNotWanted,
   kCount
 };

@@ -69,6 +69,7 @@ constexpr CounterField kCounterFields[] = {
     {Counter::kAckSignal, &metrics::acks_signal, "acks_signal"},
     {Counter::kAckVoluntary, &metrics::acks_voluntary, "acks_voluntary"},
     {Counter::kSuperseded, &metrics::superseded, "superseded"},
+    {Counter::kWiredByFrame, &metrics::wired_by_frame, "wired_by_frame"},
     {Counter::kDeferRuntime, &metrics::deferred_runtime, "deferred_runtime"},
     {Counter::kDeferRuntimeLock, &metrics::deferred_runtime_lock, "deferred_runtime_lock"},
     {Counter::kDeferOpaque, &metrics::deferred_opaque, "deferred_opaque"},
@@ -78,6 +79,8 @@ constexpr CounterField kCounterFields[] = {
     {Counter::kDeferForeignStack, &metrics::deferred_foreign_stack, "deferred_foreign_stack"},
     {Counter::kDeferSignalMask, &metrics::deferred_signal_mask, "deferred_signal_mask"},
     {Counter::kDeferCallback, &metrics::deferred_callback, "deferred_callback"},
+    {Counter::kDeferUnwalkable, &metrics::deferred_unwalkable, "deferred_unwalkable"},
+    {Counter::kDeferThreads, &metrics::deferred_threads, "deferred_threads"},
     {Counter::kDeferNotWanted, &metrics::deferred_not_wanted, "deferred_not_wanted"},
 };
 

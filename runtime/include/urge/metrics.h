@@ -69,6 +69,7 @@ struct metrics {
   std::uint64_t acks_signal = 0;
   std::uint64_t acks_voluntary = 0;  // switched off by themselves first
   std::uint64_t superseded = 0;      // a stronger request took the place of a pending one
+  std::uint64_t wired_by_frame = 0;  // of those answered: the code is bound to its thread
   // and why a request was put off (it is repeated until it is answered).
   std::uint64_t deferred_runtime = 0;        // in the runtime's code
   std::uint64_t deferred_runtime_lock = 0;   // holding a lock of the runtime
@@ -79,6 +80,8 @@ struct metrics {
   std::uint64_t deferred_foreign_stack = 0;  // on a stack that isn't the goroutine's
   std::uint64_t deferred_signal_mask = 0;    // with signals blocked
   std::uint64_t deferred_callback = 0;       // a foreign frame below may hold a lock
+  std::uint64_t deferred_unwalkable = 0;     // a frame below can't be walked past
+  std::uint64_t deferred_threads = 0;        // thread-bound, and too many have a thread already
   std::uint64_t deferred_not_wanted = 0;     // the signal came after the answer
 
   latency_distribution slice_length;    // run time of goroutines that were preempted
