@@ -28,31 +28,42 @@
 #include "tests/testing/procs.h"
 
 // In thread_bound_test_code.S.
-#define BOUND_CODE(X)                                                                          \
-  X(thread_pointer)                                                                            \
-  X(adds_thread_pointer)                                                                       \
-  X(self_pointer)                                                                              \
-  X(accumulator)                                                                               \
-  X(narrow_load)                                                                               \
-  X(increments)                                                                                \
-  X(offset_in_register) X(canary_offset_by_register) X(rdfsbase) X(system_call) X(undecodable) \
-      X(calls_plt) X(calls_errno_plt) X(calls_got) X(keeps_got) X(calls_materialiser)          \
-          X(calls_errno_user) X(calls_getter_of_word) X(calls_tail_caller)                     \
-              X(calls_got_tail_caller) X(hot) X(hot_binding)
-#define FREE_CODE(X)                                                     \
-  X(leaf)                                                                \
-  X(canary)                                                              \
-  X(guard)                                                               \
-  X(calls_harmless_plt)                                                  \
-  X(calls_getter_of_value)                                               \
-  X(calls_caller)                                                        \
-  X(tail_calls_materialiser) X(tail_calls_errno) X(even) X(calls_circle) \
-      X(calls_harmless_tail_caller) X(calls_runtime) X(hot_harmless)
 extern "C" {
-#define DECLARE(name) void code_##name();
-BOUND_CODE(DECLARE)
-FREE_CODE(DECLARE)
-#undef DECLARE
+void code_thread_pointer();
+void code_adds_thread_pointer();
+void code_self_pointer();
+void code_accumulator();
+void code_narrow_load();
+void code_increments();
+void code_offset_in_register();
+void code_canary_offset_by_register();
+void code_rdfsbase();
+void code_system_call();
+void code_undecodable();
+void code_calls_plt();
+void code_calls_errno_plt();
+void code_calls_got();
+void code_keeps_got();
+void code_calls_materialiser();
+void code_calls_errno_user();
+void code_calls_getter_of_word();
+void code_calls_tail_caller();
+void code_calls_got_tail_caller();
+void code_hot();
+void code_hot_binding();
+void code_leaf();
+void code_canary();
+void code_guard();
+void code_calls_harmless_plt();
+void code_calls_getter_of_value();
+void code_calls_caller();
+void code_tail_calls_materialiser();
+void code_tail_calls_errno();
+void code_even();
+void code_calls_circle();
+void code_calls_harmless_tail_caller();
+void code_calls_runtime();
+void code_hot_harmless();
 void code_cold_of_hot() __asm__("code_hot.cold");
 void code_cold_of_binding() __asm__("code_binding.cold");
 void code_cold_of_harmless() __asm__("code_harmless.cold");
@@ -84,16 +95,56 @@ class CodeTest : public ::testing::Test {
   void SetUp() override { PreemptionMap::Rebuild(); }
 };
 
+struct Code {
+  const char* name;
+  void (*function)();
+};
+constexpr Code kBoundCode[] = {
+    {"thread_pointer", code_thread_pointer},
+    {"adds_thread_pointer", code_adds_thread_pointer},
+    {"self_pointer", code_self_pointer},
+    {"accumulator", code_accumulator},
+    {"narrow_load", code_narrow_load},
+    {"increments", code_increments},
+    {"offset_in_register", code_offset_in_register},
+    {"canary_offset_by_register", code_canary_offset_by_register},
+    {"rdfsbase", code_rdfsbase},
+    {"system_call", code_system_call},
+    {"undecodable", code_undecodable},
+    {"calls_plt", code_calls_plt},
+    {"calls_errno_plt", code_calls_errno_plt},
+    {"calls_got", code_calls_got},
+    {"keeps_got", code_keeps_got},
+    {"calls_materialiser", code_calls_materialiser},
+    {"calls_errno_user", code_calls_errno_user},
+    {"calls_getter_of_word", code_calls_getter_of_word},
+    {"calls_tail_caller", code_calls_tail_caller},
+    {"calls_got_tail_caller", code_calls_got_tail_caller},
+    {"hot", code_hot},
+    {"hot_binding", code_hot_binding},
+};
+constexpr Code kFreeCode[] = {
+    {"leaf", code_leaf},
+    {"canary", code_canary},
+    {"guard", code_guard},
+    {"calls_harmless_plt", code_calls_harmless_plt},
+    {"calls_getter_of_value", code_calls_getter_of_value},
+    {"calls_caller", code_calls_caller},
+    {"tail_calls_materialiser", code_tail_calls_materialiser},
+    {"tail_calls_errno", code_tail_calls_errno},
+    {"even", code_even},
+    {"calls_circle", code_calls_circle},
+    {"calls_harmless_tail_caller", code_calls_harmless_tail_caller},
+    {"calls_runtime", code_calls_runtime},
+    {"hot_harmless", code_hot_harmless},
+};
+
 TEST_F(CodeTest, WhatTouchesItsThreadIsBound) {
-#define CHECK_BOUND(name) EXPECT_TRUE(IsBound(code_##name)) << #name;
-  BOUND_CODE(CHECK_BOUND)
-#undef CHECK_BOUND
+  for (const Code& code : kBoundCode) EXPECT_TRUE(IsBound(code.function)) << code.name;
 }
 
 TEST_F(CodeTest, WhatDoesNotIsFree) {
-#define CHECK_FREE(name) EXPECT_FALSE(IsBound(code_##name)) << #name;
-  FREE_CODE(CHECK_FREE)
-#undef CHECK_FREE
+  for (const Code& code : kFreeCode) EXPECT_FALSE(IsBound(code.function)) << code.name;
 }
 
 TEST_F(CodeTest, PartsOfAFunctionAreJudgedAsOne) {
