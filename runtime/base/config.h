@@ -67,6 +67,11 @@ inline constexpr unsigned kMarkProbeSlices = 16;
 // that lives in malloc is hit outside of it sooner or later, at 3 us a try.
 inline constexpr std::uint64_t kRetryMinNs = 50'000;
 inline constexpr std::uint64_t kRetryMaxNs = 200'000;
+// A thread whose goroutine was met in code that can't be interrupted tries again by its own timer
+// after this, and up to as much more by chance, so that it does not beat with the program. A try
+// costs 3 us, so a goroutine that is overdue loses a tenth of its time to them, and one that is
+// outside of such code for a fortieth of it is caught within a millisecond.
+inline constexpr std::uint64_t kSelfRetryNs = 20'000;
 // A P in a system call is taken away after this when somebody waits. Go: sysmon's 20 us.
 inline constexpr std::uint64_t kSyscallRetakeNs = 20'000;
 // A goroutine that doesn't answer is looked into after this, and again: if its thread sleeps in the

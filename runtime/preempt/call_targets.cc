@@ -71,7 +71,8 @@ std::vector<CallTarget> FindCallTargets(const Module& module, const ModuleList& 
     }
     if (value != 0) targets.push_back({module.base + slot.at, value});
   }
-  // The system's functions, in its libraries or linked into the module.
+  if (calls != CallsOf::kAll) return targets;
+  // The system's functions that are linked into the module.
   const SymbolTable table =
       file->HasTable(SymbolTable::kFull) ? SymbolTable::kFull : SymbolTable::kDynamic;
   for (const FunctionSymbol& function : file->Functions(table)) {

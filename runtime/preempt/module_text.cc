@@ -138,7 +138,6 @@ class FunctionSorter {
 class Analysis {
  public:
   explicit Analysis(const Module& module) : module_(module) {
-    text_.calls = CallsOf::kNamed;
     for (size_t i = 0; i < module.text_count; ++i) Paint(module.text[i], TextKind::kOpaque);
   }
 
@@ -146,6 +145,8 @@ class Analysis {
     for (size_t i = 0; i < module_.text_count; ++i) Paint(module_.text[i], kind);
     return Finish(reason);
   }
+
+  void MayBeLookedInto() { text_.calls = CallsOf::kNamed; }
 
   // `reason` says why the module may be preempted at all.
   ModuleText BySymbols(const RuleList& rules, std::string_view reason,
@@ -266,6 +267,7 @@ ModuleText AnalyzeModule(const Module& module, const RuleList& rules) {
       break;
   }
   if (rules.Allows(module)) return analysis.BySymbols(rules, "preemptible: allowed by the user");
+  analysis.MayBeLookedInto();
   return analysis.Whole(TextKind::kOpaque, "opaque: not allowed");
 }
 

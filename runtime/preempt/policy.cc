@@ -242,8 +242,7 @@ bool NamesModule(std::string_view name, const Module& module) {
 }
 
 bool YieldsThreadByName(std::string_view symbol) {
-  return std::count(std::begin(kYieldsThread), std::end(kYieldsThread),
-                    WithoutCloneSuffix(symbol)) > 0;
+  return std::count(std::begin(kYieldsThread), std::end(kYieldsThread), symbol) > 0;
 }
 
 std::string_view WithoutCloneSuffix(std::string_view symbol) {

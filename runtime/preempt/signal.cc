@@ -125,6 +125,22 @@ void NoteInterruptedCall(M* m, const ucontext_t& context) {
   }
 }
 
+// Is the goroutine in a place that it leaves soon, for all that is known?
+bool WorthRetrying(Counter verdict) {
+  return verdict == Counter::kDeferOpaque || verdict == Counter::kDeferDenied ||
+         verdict == Counter::kDeferRuntime;
+}
+
+// Has this thread's own timer send the signal again: no other thread need be woken for it, and it
+// comes sooner than sysmon, which has to be sparing.
+void RetryByTimer(M* m) {
+  if (!m->has_slice_timer) return;
+  const std::uint64_t chance = __builtin_ia32_rdtsc() * 0x9e3779b97f4a7c15u >> 40;
+  const std::uint64_t delay = base::kSelfRetryNs + chance % base::kSelfRetryNs;
+  const itimerspec spec{{0, 0}, {0, static_cast<long>(delay)}};
+  timer_settime(m->slice_timer, 0, &spec, nullptr);
+}
+
 void Inject(ucontext_t& context) {
   greg_t* regs = context.uc_mcontext.gregs;
   auto sp = static_cast<std::uintptr_t>(regs[REG_RSP]);
@@ -195,6 +211,7 @@ void OnSignal(int signal, siginfo_t* info, void* raw_context) {
     m->handled_signals.fetch_add(1, std::memory_order_relaxed);
     NoteInterruptedCall(m, context);
     const Counter verdict = Decide(m, gp, context);
+    if (WorthRetrying(verdict)) RetryByTimer(m);
     if (verdict == Counter::kCount) {
       m->stopped_ticks = base::Ticks();
       Inject(context);

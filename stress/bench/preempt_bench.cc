@@ -8,12 +8,15 @@
 #include <urge/urge.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <limits>
 #include <memory>
 #include <thread>
 #include <vector>
 
+#include "runtime/sched/sched.h"
 #include "stress/common/clock.h"
 #include "stress/common/figure.h"
 #include "stress/common/hog.h"
@@ -139,6 +142,124 @@ void AckSignal(Figures& figures) {
   figures.Add("request to stop, by signal, p50", MedianUs(urge::read_metrics().ack_signal), "us");
 }
 
+// Hogs that live where they must not be interrupted: how long until they are caught outside of it?
+// The slice is short, for many requests. `work(stop)` runs twice, side by side on one processor.
+template <class Work>
+void Deferral(Figures& figures, std::string_view where, Work work) {
+  urge::options options;
+  options.procs = 1;
+  options.slice = 1ms;
+  urge::start(options);
+  std::atomic<bool> stop{false};
+  urge::wait_group all;
+  for (int i = 0; i < 2; ++i) all.go([&] { work(stop); });
+  std::this_thread::sleep_for(3s);
+  stop = true;
+  all.wait();
+  const urge::metrics m = urge::read_metrics();
+  const std::string name = "request to stop in " + std::string(where);
+  figures.Add(name + ", p50", MedianUs(m.ack_signal), "us");
+  figures.Add(name + ", p99", static_cast<double>(m.ack_signal.quantile(0.99).count()) / 1e3, "us");
+  figures.Add(name + ", max", static_cast<double>(m.ack_signal.max().count()) / 1e3, "us");
+  figures.Add("  tries per stop",
+              1 + static_cast<double>(m.deferred()) / static_cast<double>(m.acks_signal), "");
+}
+
+void DeferralMalloc(Figures& figures) {
+  Deferral(figures, "malloc and free", [](const std::atomic<bool>& stop) {
+    void* kept[64] = {};
+    for (std::size_t i = 0; !stop.load(std::memory_order_relaxed); ++i) {
+      void*& slot = kept[i % std::size(kept)];
+      std::free(slot);
+      slot = std::malloc(16 + i * 7919 % 3000);
+    }
+    for (void* p : kept) std::free(p);
+  });
+}
+
+void DeferralPrintf(Figures& figures) {
+  Deferral(figures, "snprintf", [](const std::atomic<bool>& stop) {
+    char text[64];
+    for (int i = 0; !stop.load(std::memory_order_relaxed); ++i) {
+      std::snprintf(text, sizeof(text), "%d %s %.3f", i, "words", i * 0.37);
+    }
+  });
+}
+
+template <bool kAllowZlib>
+void DeferralHog(Figures& figures, std::string_view kind, std::string_view where) {
+  const stress::Input input = stress::ReadInput("");
+  const auto hog = stress::FindHogKind(kind)->make(input.bytes);
+  if (kAllowZlib) urge::allow_preemption("libz.so.1");
+  Deferral(figures, where, [&](const std::atomic<bool>& stop) {
+    const stress::SliceMeter::Thresholds thresholds{~std::uint64_t{0}, ~std::uint64_t{0}};
+    stress::HogRun run(stop, thresholds);
+    run.meter().Ready();
+    run.meter().Start();
+    hog->Work(run);
+  });
+}
+
+void DeferralMap(Figures& figures) { DeferralHog<false>(figures, "map", "a std::map of strings"); }
+void DeferralRegex(Figures& figures) { DeferralHog<false>(figures, "regex", "std::regex"); }
+void DeferralZlib(Figures& figures) { DeferralHog<true>(figures, "zlib", "zlib"); }
+void DeferralOpaqueZlib(Figures& figures) {
+  DeferralHog<false>(figures, "zlib", "zlib, not allowed");
+}
+
+// What a switch costs that takes a goroutine from its processor and puts another on it: the time
+// that is missing, among the same hogs, from a run with long slices.
+thread_local std::uint64_t g_rounds_of_thread = 0;
+
+template <class Hog>
+void SwitchCost(Figures& figures, const char* name, Hog hog) {
+  urge::options options;
+  options.procs = 1;
+  urge::start(options);
+  constexpr auto kTime = 2s;
+  const auto run = [&](int hogs) {
+    std::atomic<bool> stop{false};
+    std::atomic<std::uint64_t> rounds{0};
+    urge::wait_group all;
+    const urge::metrics before = urge::read_metrics();
+    for (int i = 0; i < hogs; ++i) all.go([&] { rounds += hog(stop); });
+    std::this_thread::sleep_for(kTime);
+    stop = true;
+    all.wait();
+    const urge::metrics m = urge::read_metrics() - before;
+    return std::pair(static_cast<double>(rounds.load()),
+                     static_cast<double>(m.acks_signal + m.acks_prologue));
+  };
+  urge::sched::g_sched.settings.slice_ns = 100'000'000;
+  const auto [few_rounds, few_stops] = run(4);
+  urge::sched::g_sched.settings.slice_ns = 200'000;
+  const auto [rounds, stops] = run(4);
+  const double lost_ns =
+      std::chrono::duration<double, std::nano>(kTime).count() * (1 - rounds / few_rounds);
+  figures.Add(name, lost_ns / 1e3 / (stops - few_stops), "us");
+}
+
+void SwitchFree(Figures& figures) {
+  SwitchCost(figures, "a preemption and what follows, free hogs",
+             [](const std::atomic<bool>& stop) {
+               std::uint64_t rounds = 0;
+               while (!stop.load(std::memory_order_relaxed)) ++rounds;
+               return rounds;
+             });
+}
+
+void SwitchBound(Figures& figures) {
+  SwitchCost(figures, "a preemption and what follows, thread-bound hogs",
+             [](const std::atomic<bool>& stop) {
+               std::uint64_t* counter = &g_rounds_of_thread;
+               asm volatile("" : "+r"(counter));
+               std::uint64_t rounds = 0;
+               while (!stop.load(std::memory_order_relaxed)) ++rounds;
+               *counter += rounds;
+               return rounds;
+             });
+}
+
 void LoneHog(Figures& figures) {
   Hogs hogs({"loop"});
   Start(1);
@@ -182,6 +303,14 @@ constexpr stress::BenchCase kCases[] = {
     {"fairness", "processor time of 8 unlike hogs, 2 procs, 10 s", Fairness},
     {"ack-prologue", "request to stop answered by a function prologue", AckPrologue},
     {"ack-signal", "request to stop answered by the signal", AckSignal},
+    {"deferral-malloc", "request to stop, in malloc and free", DeferralMalloc},
+    {"deferral-map", "request to stop, in a map that allocates", DeferralMap},
+    {"deferral-printf", "request to stop, in snprintf", DeferralPrintf},
+    {"deferral-regex", "request to stop, in std::regex", DeferralRegex},
+    {"deferral-zlib", "request to stop, in zlib that is preemptible", DeferralZlib},
+    {"deferral-opaque-zlib", "request to stop, in zlib that is not", DeferralOpaqueZlib},
+    {"switch-free", "what a preemption costs, among hogs that run anywhere", SwitchFree},
+    {"switch-bound", "what a preemption costs, among hogs bound to their threads", SwitchBound},
     {"lone-hog", "signals sent to a goroutine that nobody waits for", LoneHog},
     {"idle", "wake-ups of a runtime without work", Idle},
 };
