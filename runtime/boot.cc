@@ -14,7 +14,6 @@
 #include "absl/synchronization/mutex.h"
 #include "runtime/base/ticks.h"
 #include "runtime/environment.h"
-#include "runtime/preempt/cfi.h"
 #include "runtime/preempt/map.h"
 #include "runtime/preempt/request.h"
 #include "runtime/preempt/signal.h"
@@ -128,9 +127,7 @@ void sched::StartWithDefaults() {
 }
 
 bool allow_preemption(std::string_view module) {
-  const bool loaded = preempt::PreemptionMap::AllowModule(module);
-  preempt::InvalidateCfiCache();
-  return loaded;
+  return preempt::PreemptionMap::AllowModule(module);
 }
 
 bool deny_preemption(std::string_view symbol_pattern) {

@@ -12,7 +12,6 @@
 #include <system_error>
 
 #include "runtime/base/os.h"
-#include "runtime/preempt/cfi.h"
 #include "runtime/preempt/map.h"
 #include "runtime/preempt/request.h"
 #include "runtime/preempt/signal.h"
@@ -249,9 +248,9 @@ Plan LookAround() {
   if (WokenWaits()) PreemptForWakeup(now, plan);
   plan.At(LookForDeadlock(now));
   plan.At(TraceScheduler(now));
-  if (preempt::TakeUnknownTextSeen()) {
+  // Unknown, too, is what a library generates, and what is being closed.
+  if (preempt::TakeUnknownTextSeen() && preempt::PreemptionMap::Stale()) {
     preempt::PreemptionMap::Rebuild();
-    preempt::InvalidateCfiCache();
   }
   return plan;
 }

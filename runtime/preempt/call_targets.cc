@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "runtime/preempt/dl.h"
 #include "runtime/preempt/elf_file.h"
 #include "runtime/preempt/policy.h"
 #include "runtime/preempt/published_words.h"
@@ -27,7 +28,7 @@ class Scope {
     found_ = handle_ != nullptr;
   }
   ~Scope() {
-    if (handle_ != nullptr) dlclose(handle_);
+    if (handle_ != nullptr) CloseHandle(handle_);
   }
   Scope(const Scope&) = delete;
   Scope& operator=(const Scope&) = delete;

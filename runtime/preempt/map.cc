@@ -157,6 +157,8 @@ void PreemptionMap::Rebuild() noexcept {
   } while (!rebuild_requests.compare_exchange_strong(served, 0, std::memory_order_acq_rel));
 }
 
+bool PreemptionMap::Published() { return seen_load_count.load(std::memory_order_relaxed) != 0; }
+
 bool PreemptionMap::Stale() {
   return LoadCount() != seen_load_count.load(std::memory_order_relaxed);
 }

@@ -49,6 +49,8 @@ class PreemptionMap {
 
   // Reads the loaded modules anew. The first call also reads URGE_PREEMPTIBLE.
   static void Rebuild() noexcept;
+  // Has there been a Rebuild?
+  static bool Published();
   // True if modules were loaded or unloaded since the last Rebuild. About 0.1 us.
   static bool Stale();
 

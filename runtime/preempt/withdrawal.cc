@@ -2,6 +2,7 @@
 
 #include "runtime/preempt/withdrawal.h"
 
+#include <algorithm>
 #include <atomic>
 
 #include "runtime/preempt/cfi.h"
@@ -88,6 +89,18 @@ ModuleWithdrawal::ModuleWithdrawal(uintptr_t address) : place_(kNoPlace) {
     text = {module->text[0].begin, module->text[module->text_count - 1].end};
   }
   place_ = Withdraw(text);
+  InvalidateCfiCache();
+}
+
+ModuleWithdrawal::ModuleWithdrawal(Libraries) : place_(kNoPlace) {
+  const ModuleList list = ModuleList::Snapshot();
+  AddressRange libraries{UINTPTR_MAX, 0};
+  for (const Module& module : list.modules()) {
+    if (module.main_program || module.text_count == 0) continue;
+    libraries.begin = std::min(libraries.begin, module.text[0].begin);
+    libraries.end = std::max(libraries.end, module.text[module.text_count - 1].end);
+  }
+  place_ = Withdraw(libraries);
   InvalidateCfiCache();
 }
 

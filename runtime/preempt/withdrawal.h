@@ -24,6 +24,10 @@ namespace urge::preempt {
 class ModuleWithdrawal {
  public:
   explicit ModuleWithdrawal(uintptr_t address);
+  // Of every module but the main program: which ones a dlclose takes along can't be told beforehand
+  // (libraries that only the closed one needed, perhaps loaded long before it).
+  struct Libraries {};
+  explicit ModuleWithdrawal(Libraries);
   ~ModuleWithdrawal();
   ModuleWithdrawal(const ModuleWithdrawal&) = delete;
   ModuleWithdrawal& operator=(const ModuleWithdrawal&) = delete;

@@ -28,7 +28,7 @@ answers_after_link() { # PROGRAM ANSWERS LINKER_ARGUMENT...
   local out=$work/$1 answers=$2
   shift 2
   "$cxx" "$sources" "$objects"/runtime/preempt/{cfa_program,cfi,dwarf_expression,eh_frame,elf_file}.cc.o \
-    "$objects"/runtime/preempt/{call_targets,map,module_text,modules,policy,published_words,table,withdrawal}.cc.o \
+    "$objects"/runtime/preempt/{call_targets,dl,map,module_text,modules,policy,published_words,table,withdrawal}.cc.o \
     "$objects"/runtime/base/{check,os,print}.cc.o "$@" -o "$out" && "$out" "$answers"
 }
 

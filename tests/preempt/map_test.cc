@@ -220,6 +220,30 @@ TEST_F(MapTest, FollowsDlopenAndDlclose) {
   dlclose(plugin);
 }
 
+TEST_F(MapTest, DlcloseWithdrawsWhatItCloses) {
+  ASSERT_TRUE(PreemptionMap::Published());
+  PreemptionMap::AllowModule("preempt_plugin.so");
+  for (int i = 0; i < 3; ++i) {
+    void* plugin = dlopen(BuildPlugin().c_str(), RTLD_NOW);
+    void* again = dlopen(BuildPlugin().c_str(), RTLD_NOW);
+    const uintptr_t spin = reinterpret_cast<uintptr_t>(dlsym(plugin, "plugin_spin"));
+    PreemptionMap::Rebuild();
+    ASSERT_EQ(KindOf(spin), TextKind::kPreemptible);
+    ASSERT_EQ(dlclose(again), 0);
+    EXPECT_EQ(KindOf(spin), TextKind::kPreemptible) << "it is still loaded";
+    ASSERT_EQ(dlclose(plugin), 0);
+    EXPECT_EQ(KindOf(spin), TextKind::kUnknown);
+    EXPECT_FALSE(PreemptionMap::Stale());
+  }
+}
+
+TEST_F(MapTest, OnlyTheProgramIsPreemptibleWhileALibraryIsClosed) {
+  const uintptr_t copy = SymbolIn("libc.so.6", "memcpy");
+  const ModuleWithdrawal withdrawal{ModuleWithdrawal::Libraries{}};
+  EXPECT_EQ(KindOf(copy), TextKind::kUnknown);
+  EXPECT_EQ(KindOf(AddressOf(&map_test::OwnFunction)), TextKind::kPreemptible);
+}
+
 TEST_F(MapTest, WithdrawalOfAModuleThatStaysLoadedEnds) {
   void* plugin = dlopen(BuildPlugin().c_str(), RTLD_NOW);
   PreemptionMap::AllowModule("preempt_plugin");

@@ -290,7 +290,9 @@ TEST_F(PreemptTest, AHogThatAllocatesAllTheTimeIsStoppedAllTheSame) {
 TEST_F(PreemptTest, AHogInMemcpyIsStopped) {
   const auto hog = [](const std::atomic<bool>& stop) {
     std::vector<char> from(1 << 22, 'a'), to(1 << 22);
-    while (!stop.load(std::memory_order_relaxed)) std::memcpy(to.data(), from.data(), from.size());
+    do {
+      std::memcpy(to.data(), from.data(), from.size());
+    } while (!stop.load(std::memory_order_relaxed));
     EXPECT_EQ(to, from);
   };
   RunTwo(hog, kBySignal, 10);
