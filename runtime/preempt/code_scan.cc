@@ -86,6 +86,10 @@ bool Describe(const ZydisDecodedInstruction& in, uintptr_t begin, uintptr_t end,
                                                       : CodeEvent::kReference;
     return true;
   }
+  if (is_call && HasModRm(in)) {
+    fact->event = CodeEvent::kCallPointer;
+    return true;
+  }
   if (in.meta.branch_type == ZYDIS_BRANCH_TYPE_NONE || in.raw.imm[0].size == 0 ||
       !in.raw.imm[0].is_relative) {
     return false;

@@ -29,6 +29,7 @@ enum class CodeEvent : uint8_t {
   kCall,           // to `target`
   kJumpOut,        // conditional or not, to `target` outside of the range
   kReference,      // to the memory at `target`, by whatever instruction
+  kCallPointer,    // a call of what a register, or memory by a register, points to
   kCallThrough,    // a call through a pointer at `target`
   kJumpThrough,    // a jump through a pointer at `target`
   kUndecodable,    // the scan ends here

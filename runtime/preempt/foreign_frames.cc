@@ -10,6 +10,7 @@ bool MayHoldLock(TextKind kind) {
   switch (kind) {
     case TextKind::kPreemptible:
     case TextKind::kPure:
+    case TextKind::kCallsBack:
     case TextKind::kRuntime:
       return false;
     case TextKind::kOpaque:
@@ -37,8 +38,8 @@ ForeignFrames FindForeignFrames(const WalkStart& start, std::span<const StackRan
       runtime_frame = true;
     }
     if (MayHoldLock(found.kind)) return false;
-    if (found.kind == TextKind::kPreemptible && found.bound_begin == 0 && frame.has_cfi &&
-        IsThreadBound(frame.function)) {
+    const bool judged = found.kind == TextKind::kPreemptible || found.kind == TextKind::kCallsBack;
+    if (judged && found.bound_begin == 0 && frame.has_cfi && IsThreadBound(frame.function)) {
       found.bound_begin = frame.function.begin;
     }
     return true;

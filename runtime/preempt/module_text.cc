@@ -10,6 +10,7 @@
 #include <unordered_set>
 
 #include "runtime/preempt/cfi.h"
+#include "runtime/preempt/code_scan.h"
 #include "runtime/preempt/elf_file.h"
 
 namespace urge::preempt {
@@ -193,10 +194,38 @@ class Analysis {
         Paint({bounds.begin, bounds.end}, TextKind::kPure);
       }
     }
+    for (const char* const* name = kCallingBackLibcFunctions; libc != nullptr && *name != nullptr;
+         ++name) {
+      const uintptr_t address = reinterpret_cast<uintptr_t>(dlsym(libc, *name));
+      FunctionBounds bounds;
+      if (module_.Contains(address) && BoundsOf(address, &bounds)) PaintCallingBack(bounds);
+    }
     return Finish("opaque, save pure leaves");
   }
 
  private:
+  // A function that calls back, and the helpers that do it for it (qsort's recursion has no name):
+  // those it calls that call through a pointer, as few others do.
+  void PaintCallingBack(const FunctionBounds& function) {
+    Paint({function.begin, function.end}, TextKind::kCallsBack);
+    CodeScanner scanner(function.begin, function.end);
+    for (CodeFact fact; scanner.Next(&fact);) {
+      FunctionBounds helper;
+      if ((fact.event == CodeEvent::kCall || fact.event == CodeEvent::kJumpOut) &&
+          module_.Contains(fact.target) && BoundsOf(fact.target, &helper) &&
+          helper.begin == fact.target && CallsThroughPointer(helper)) {
+        Paint({helper.begin, helper.end}, TextKind::kCallsBack);
+      }
+    }
+  }
+  static bool CallsThroughPointer(const FunctionBounds& function) {
+    CodeScanner scanner(function.begin, function.end);
+    for (CodeFact fact; scanner.Next(&fact);) {
+      if (fact.event == CodeEvent::kCallPointer) return true;
+    }
+    return false;
+  }
+
   void Paint(AddressRange range, TextKind kind) {
     if (range.begin < range.end) text_.ranges.push_back({range, kind});
   }
@@ -238,6 +267,8 @@ std::string_view NameOf(TextKind kind) {
       return "preemptible";
     case TextKind::kPure:
       return "pure";
+    case TextKind::kCallsBack:
+      return "calls back";
     case TextKind::kRuntime:
       return "runtime";
     case TextKind::kOpaque:

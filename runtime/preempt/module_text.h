@@ -4,7 +4,8 @@
 //   main program   its executable sections but .plt*, .init, .fini and urge_text are preemptible,
 //                  minus functions that are denied by name (below)
 //   libm           likewise
-//   libc           opaque, save the bounds (from the FDE) of its pure leaves
+//   libc           opaque, save the bounds (from the FDE) of its pure leaves, and of functions that
+//                  hold nothing while they call back (policy.h)
 //   other          opaque, unless the user allowed it: then as the main program
 //
 // Which functions of a program are denied
@@ -39,11 +40,12 @@ namespace urge::preempt {
 // What the text at a pc is. Only kPreemptible and kPure may be interrupted.
 enum class TextKind : uint8_t {
   kPreemptible,
-  kPure,     // likewise, and known to keep nothing of its thread (libm, memcpy): see policy.cc
-  kRuntime,  // urge itself
-  kOpaque,   // a module that was not allowed
-  kDenied,   // a function that was denied, in a module that is otherwise preemptible
-  kUnknown,  // no known module: code loaded since the last rebuild, or generated
+  kPure,       // likewise, and known to keep nothing of its thread (libm, memcpy): see policy.cc
+  kCallsBack,  // opaque, but holds no lock while it calls back (qsort): may lie below
+  kRuntime,    // urge itself
+  kOpaque,     // a module that was not allowed
+  kDenied,     // a function that was denied, in a module that is otherwise preemptible
+  kUnknown,    // no known module: code loaded since the last rebuild, or generated
 };
 std::string_view NameOf(TextKind kind);
 inline bool MayBeInterrupted(TextKind kind) {

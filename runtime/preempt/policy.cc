@@ -190,6 +190,15 @@ const char* const kPureLibcFunctions[] = {
     "wmemset",   "wmemchr", "wmemcmp", nullptr,
 };
 
+// They work on the caller's data, and a callback may call any of them itself (a comparator that
+// sorts, say), which a lock around it would not let it do. What qsort allocates it has allocated
+// before the first comparison and frees after the last. Of their thread they use errno; their code
+// is looked at for that as a program's is.
+const char* const kCallingBackLibcFunctions[] = {
+    "qsort", "qsort_r", "bsearch", "lfind",   "lsearch",  "tsearch",
+    "tfind", "tdelete", "twalk",   "twalk_r", "tdestroy", nullptr,
+};
+
 bool MatchesGlob(std::string_view pattern, std::string_view text) {
   size_t p = 0, t = 0;
   size_t star = std::string_view::npos;  // the last * seen, and how far it has matched
@@ -305,13 +314,18 @@ const Rule* RuleList::Add(RuleKind kind, std::string_view text) {
 }
 
 void RuleList::AddFromEnvironment() {
-  const char* value = std::getenv("URGE_PREEMPTIBLE");
-  if (value == nullptr) return;
-  for (std::string_view rest = value; !rest.empty();) {
-    const std::string_view name = rest.substr(0, rest.find(':'));
-    if (!name.empty()) Add(RuleKind::kAllowModule, name);
-    rest.remove_prefix(std::min(rest.size(), name.size() + 1));
-  }
+  const auto add = [this](const char* variable, char separator, RuleKind kind) {
+    const char* value = std::getenv(variable);
+    if (value == nullptr) return;
+    for (std::string_view rest = value; !rest.empty();) {
+      const std::string_view text = rest.substr(0, rest.find(separator));
+      if (!text.empty()) Add(kind, text);
+      rest.remove_prefix(std::min(rest.size(), text.size() + 1));
+    }
+  };
+  add("URGE_PREEMPTIBLE", ':', RuleKind::kAllowModule);
+  // C++ names have colons and commas.
+  add("URGE_UNPREEMPTIBLE", ';', RuleKind::kDenySymbols);
 }
 
 bool RuleList::Allows(const Module& module) const {

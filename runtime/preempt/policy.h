@@ -4,7 +4,7 @@
 // into a program, hold locks or per-thread state. The user adds two kinds of rules, which are only
 // ever added, so the list is append-only and is read without a lock:
 //   allow a module   urge::allow_preemption("libz.so.1"), URGE_PREEMPTIBLE=libz.so.1:liblua5.4.so.0
-//   deny functions   urge::deny_preemption("my_allocator::*")
+//   deny functions   urge::deny_preemption("my_allocator::*"), URGE_UNPREEMPTIBLE="my_*;ns::*"
 
 #ifndef URGE_RUNTIME_PREEMPT_POLICY_H_
 #define URGE_RUNTIME_PREEMPT_POLICY_H_
@@ -53,6 +53,10 @@ bool YieldsThreadByName(std::string_view symbol);
 // given. Null-terminated array.
 extern const char* const kPureLibcFunctions[];
 
+// Functions of libc that call their callers back and hold no lock meanwhile, so that the callback
+// may be switched off. Null-terminated array.
+extern const char* const kCallingBackLibcFunctions[];
+
 enum class RuleKind { kAllowModule, kDenySymbols };
 
 struct Rule {
@@ -67,7 +71,7 @@ class RuleList {
  public:
   // Returns the rule; an equal one that was there before serves as well.
   const Rule* Add(RuleKind kind, std::string_view text);
-  // Adds the modules that URGE_PREEMPTIBLE names. Call once.
+  // Adds what URGE_PREEMPTIBLE and URGE_UNPREEMPTIBLE name. Call once.
   void AddFromEnvironment();
 
   bool Allows(const Module& module) const;

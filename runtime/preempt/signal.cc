@@ -103,6 +103,7 @@ Counter Decide(const M* m, const G* gp, const ucontext_t& context) {
       g_unknown_text.store(true, std::memory_order_relaxed);
       return Counter::kDeferOpaque;
     case TextKind::kOpaque:
+    case TextKind::kCallsBack:
       break;
   }
   return Counter::kDeferOpaque;

@@ -207,6 +207,7 @@ bool TailCalls::ReportYields(const CodeFact& fact, bool foreign, Parts* parts) {
     case CodeEvent::kUndecodable:
       return true;
     case CodeEvent::kTouchesThread:
+    case CodeEvent::kCallPointer:
       return false;
     case CodeEvent::kCall:
       return YieldsByTable(fact.target) || YieldsByTable(SlotOfStub(fact.target));
@@ -279,6 +280,7 @@ Reason::Kind ReportBinds(const CodeFact& fact, uint32_t generation, Parts* parts
     case CodeEvent::kCallThrough:
       if (Yields(LookUpCallTarget(fact.target), generation)) return Reason::Kind::kCalls;
       break;
+    case CodeEvent::kCallPointer:
     case CodeEvent::kJumpThrough:
       break;
     case CodeEvent::kJumpOut:

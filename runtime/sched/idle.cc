@@ -128,6 +128,17 @@ void GiveP(M* m, P* p, bool spinning) {
   WakeM(m);
 }
 
+// Gives p to an M that waits for its wired goroutine, which runs next.
+void GiveWiredM(M* wired, P* p) {
+  {
+    // May come before the other M's own count: what matters is that the sum never counts it as
+    // asleep while a P is on its way to it.
+    base::RuntimeLock lock(g_sched.lock);
+    --g_sched.locked_idle_ms;
+  }
+  GiveP(wired, p, false);
+}
+
 }  // namespace
 
 void WakeM(M* m) {
@@ -181,17 +192,20 @@ P* ReleaseP(M* m) {
   return p;
 }
 
-void StartM(P* p, bool spinning) {
+void StartM(P* p, bool spinning, G* next, bool inherits) {
   M* m;
   {
     base::RuntimeLock lock(g_sched.lock);
     m = g_sched.idle_ms.Pop();
   }
   if (m == nullptr) {
-    StartThread(p, spinning);
-  } else {
-    GiveP(m, p, spinning);
+    StartThread(p, spinning, next, inherits);
+    return;
   }
+  // Nobody else touches a sleeping M; it sees this with next_p.
+  m->next_g = next;
+  m->next_g_inherits = inherits;
+  GiveP(m, p, spinning);
 }
 
 void WakeP() {
@@ -314,13 +328,22 @@ void StopForWorld(M* m) {
   StopM(m);
 }
 
-void StopWiredM(M* m) {
+void StopWiredM(M* m, G* next, bool inherits) {
   if (m->next_g != nullptr) PutGlobal(std::exchange(m->next_g, nullptr));
   if (m->spinning) {
     m->spinning = false;
     g_sched.spinning.fetch_sub(1, std::memory_order_relaxed);
   }
-  if (m->p != nullptr) HandOffP(ReleaseP(m));
+  if (m->p != nullptr) {
+    P* p = ReleaseP(m);
+    if (next == nullptr) {
+      HandOffP(p);
+    } else if (M* wired = next->wired_m.load(std::memory_order_relaxed)) {
+      GiveWiredM(wired, p);
+    } else {
+      StartM(p, false, next, inherits);
+    }
+  }
   {
     base::RuntimeLock lock(g_sched.lock);
     ++g_sched.locked_idle_ms;
@@ -335,14 +358,7 @@ void StopWiredM(M* m) {
 }
 
 void StartWiredM(M* m, G* gp) {
-  M* wired = gp->wired_m.load(std::memory_order_relaxed);
-  {
-    // May come before the other M's own count: what matters is that the sum never counts it as
-    // asleep while a P is on its way to it.
-    base::RuntimeLock lock(g_sched.lock);
-    --g_sched.locked_idle_ms;
-  }
-  GiveP(wired, ReleaseP(m), false);
+  GiveWiredM(gp->wired_m.load(std::memory_order_relaxed), ReleaseP(m));
   StopM(m);
 }
 

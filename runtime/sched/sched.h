@@ -147,8 +147,8 @@ inline void NoteQueued() {
     g_sched.hooks.wake_sysmon();
   }
 }
-// Runs p on some M, new if need be.  Go: startm
-void StartM(P* p, bool spinning);
+// Runs p on some M, new if need be; `next` first, unless it is null.  Go: startm
+void StartM(P* p, bool spinning, G* next = nullptr, bool inherits = false);
 // Gives p to an M if it has or may get work, else makes it idle.  Go: handoffp
 void HandOffP(P* p);
 void PutIdlePLocked(P* p) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock);
@@ -166,8 +166,9 @@ void NoteStoppedLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock);
 void StopSyscallPLocked(P* p) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock);
 // Stops for stop-the-world; returns with a P.  Go: gcstopm
 void StopForWorld(M* m);
-// The M waits until somebody hands it its wired goroutine's P.  Go: stoplockedm
-void StopWiredM(M* m);
+// The M gives its P up, to run `next` if that is not null, and waits until somebody hands it its
+// wired goroutine's P.  Go: stoplockedm
+void StopWiredM(M* m, G* next, bool inherits);
 // Hands the M's P to the M that gp is wired to, and stops.  Go: startlockedm
 void StartWiredM(M* m, G* gp);
 // Over all Ps; kNever if there is no timer.
@@ -199,7 +200,7 @@ bool RetireOwnP(M* m);
 
 // --- thread.cc ---
 // Starts a thread that runs p (may be null only at start-up). Fatal if there is none to be had.
-void StartThread(P* p, bool spinning);
+void StartThread(P* p, bool spinning, G* next = nullptr, bool inherits = false);
 void WakeM(M* m);
 bool IsThreadOfScheduler(pthread_t thread);
 

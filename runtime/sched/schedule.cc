@@ -177,6 +177,53 @@ bool RunExpiredTimers(M* m, bool of_all_ps) {
   return ran != 0;
 }
 
+// What the M's P has for it to run, or the global queue: without a search elsewhere. None: null;
+// then a spare P may be gone.
+Choice FindOnP(M* m) {
+  P* p = m->p;
+  const std::uint32_t attention = p->attention.load(std::memory_order_relaxed);
+  if (URGE_UNLIKELY(attention != 0)) {
+    p->attention.fetch_and(~attention, std::memory_order_relaxed);
+    if ((attention & kAttendMoved) != 0) g_sched.hooks.wake_sysmon();
+    if ((attention & kAttendRetire) != 0 && RetireOwnP(m)) return {};
+    if ((attention & kAttendSlice) != 0) {
+      // The slice that next would inherit is over: it goes to the end of the line. Whoever a
+      // timer wakes below comes first all the same.
+      // Goroutines that run through next hand on one slice and make no ticks: a whole slice of
+      // theirs is worth the look at the global queue that 61 ticks are.
+      if (G* gp = p->queue.PopNext()) {
+        PutLocal(p, gp);
+        p->until_global = 1;
+      }
+    }
+  }
+  // Somebody's timer is due while every P is busy: this one was chosen to look at them all.
+  const std::uint64_t earliest =
+      (attention & kAttendTimer) != 0 ? EarliestTimerNs() : p->timers.earliest_ns();
+  bool woke = false;
+  if (earliest != base::kNever) {
+    if (m->clock_ns == 0) m->clock_ns = base::NowNs();
+    if (earliest <= m->clock_ns) {
+      woke = RunExpiredTimers(m, (attention & kAttendTimer) != 0);
+    } else {
+      p->wakes_in_a_row = 0;
+    }
+  }
+  if (m->next_g == nullptr) {
+    if ((attention & kAttendTimer) != 0 && p->queue.PeekNext() == nullptr) {
+      // Preempted for somebody who woke, and no timer has put anybody here: he is global.
+      if (G* gp = TakeWoken()) return {gp, false};
+    }
+    if (G* gp = TakeGlobalOnTick(m, p)) return {gp, false};
+  }
+  if (const Choice choice = TakeLocal(m, p); choice.gp != nullptr) {
+    // Who was woken by a timer begins a slice of its own: in what is left of the victim's it
+    // could be asked to stop at once, and end up behind every hog.
+    return {choice.gp, choice.inherit && !woke};
+  }
+  return {TakeGlobal(p, 0), false};
+}
+
 // Chooses a goroutine for the M, sleeping until there is one. On return the M has a P.
 Choice FindRunnable(M* m) {
   for (;;) {
@@ -184,51 +231,12 @@ Choice FindRunnable(M* m) {
       StopForWorld(m);
       continue;
     }
+    if (const Choice choice = FindOnP(m); choice.gp != nullptr) return choice;
     P* p = m->p;
-    const std::uint32_t attention = p->attention.load(std::memory_order_relaxed);
-    if (URGE_UNLIKELY(attention != 0)) {
-      p->attention.fetch_and(~attention, std::memory_order_relaxed);
-      if ((attention & kAttendMoved) != 0) g_sched.hooks.wake_sysmon();
-      if ((attention & kAttendRetire) != 0 && RetireOwnP(m)) {
-        StopM(m);
-        continue;
-      }
-      if ((attention & kAttendSlice) != 0) {
-        // The slice that next would inherit is over: it goes to the end of the line. Whoever a
-        // timer wakes below comes first all the same.
-        // Goroutines that run through next hand on one slice and make no ticks: a whole slice of
-        // theirs is worth the look at the global queue that 61 ticks are.
-        if (G* gp = p->queue.PopNext()) {
-          PutLocal(p, gp);
-          p->until_global = 1;
-        }
-      }
+    if (p == nullptr) {
+      StopM(m);
+      continue;
     }
-    // Somebody's timer is due while every P is busy: this one was chosen to look at them all.
-    const std::uint64_t earliest =
-        (attention & kAttendTimer) != 0 ? EarliestTimerNs() : p->timers.earliest_ns();
-    bool woke = false;
-    if (earliest != base::kNever) {
-      if (m->clock_ns == 0) m->clock_ns = base::NowNs();
-      if (earliest <= m->clock_ns) {
-        woke = RunExpiredTimers(m, (attention & kAttendTimer) != 0);
-      } else {
-        p->wakes_in_a_row = 0;
-      }
-    }
-    if (m->next_g == nullptr) {
-      if ((attention & kAttendTimer) != 0 && p->queue.PeekNext() == nullptr) {
-        // Preempted for somebody who woke, and no timer has put anybody here: he is global.
-        if (G* gp = TakeWoken()) return {gp, false};
-      }
-      if (G* gp = TakeGlobalOnTick(m, p)) return {gp, false};
-    }
-    if (const Choice choice = TakeLocal(m, p); choice.gp != nullptr) {
-      // Who was woken by a timer begins a slice of its own: in what is left of the victim's it
-      // could be asked to stop at once, and end up behind every hog.
-      return {choice.gp, choice.inherit && !woke};
-    }
-    if (G* gp = TakeGlobal(p, 0)) return {gp, false};
     // At most half as many thieves as busy Ps, so that idle machines don't burn CPU.
     // Go: 2*nmspinning < gomaxprocs - npidle.
     const std::int32_t procs = g_sched.procs.load(std::memory_order_relaxed);
@@ -392,9 +400,18 @@ void ScheduleLoop(M* m) {
     }
     if (URGE_UNLIKELY(m->exiting)) return;
     if (URGE_UNLIKELY(m->lockedg != nullptr)) {
-      // Only its wired goroutine may run here.
-      StopWiredM(m);
-      Execute(m, {m->lockedg, false});
+      // Only its wired goroutine may run here. Whoever comes next gets the P at once, or his thread
+      // does: an M woken only to find out who that is would cost a second wake-up.
+      Choice choice;
+      if (m->p != nullptr && !g_sched.stop_requested.load(std::memory_order_relaxed)) {
+        choice = FindOnP(m);
+        m->just_preempted = nullptr;
+      }
+      if (choice.gp != m->lockedg) {
+        StopWiredM(m, choice.gp, choice.inherit);
+        choice = {m->lockedg, false};
+      }
+      Execute(m, choice);
       continue;
     }
     const Choice choice = FindRunnable(m);

@@ -120,8 +120,10 @@ bool IsThreadOfScheduler(pthread_t thread) {
   return false;
 }
 
-void StartThread(P* p, bool spinning) {
+void StartThread(P* p, bool spinning, G* next, bool inherits) {
   M* m = NewM();
+  m->next_g = next;
+  m->next_g_inherits = inherits;
   m->next_p = p;
   m->spinning = spinning;
   m->base_mask = g_sched.base_mask;

@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <link.h>
+#include <search.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -74,14 +75,39 @@ TEST_F(ForeignFramesTest, TemplatesOfTheStandardLibraryAreOwn) {
   EXPECT_EQ(found.verdict, ForeignVerdict::kClear);
 }
 
-TEST_F(ForeignFramesTest, ComparatorOfQsortHolds) {
+TEST_F(ForeignFramesTest, ComparatorOfQsortIsBoundToItsThread) {
   stack.Run([] {
     int values[] = {3, 1, 2};
     qsort(values, 3, sizeof(int), &Compare);
   });
-  EXPECT_EQ(found.verdict, ForeignVerdict::kHoldsForeign);
-  EXPECT_EQ(found.kind, TextKind::kOpaque);
-  EXPECT_NE(PreemptionMap::Describe(found.pc).module.find("libc.so"), std::string::npos);
+  EXPECT_EQ(found.verdict, ForeignVerdict::kClear);
+  const TextDescription bound = PreemptionMap::Describe(found.bound_begin);
+  EXPECT_NE(bound.module.find("libc.so"), std::string::npos);
+  EXPECT_EQ(bound.symbol, "qsort_r");
+}
+
+TEST_F(ForeignFramesTest, ComparatorsOfSearchesAreClear) {
+  stack.Run([] {
+    const int values[] = {1, 2, 3}, key = 2;
+    EXPECT_EQ(bsearch(&key, values, 3, sizeof(int), &Compare), values + 1);
+    EXPECT_EQ(found.verdict, ForeignVerdict::kClear);
+    EXPECT_EQ(found.bound_begin, 0u);
+    found = ForeignFrames();
+    std::size_t count = 3;
+    EXPECT_EQ(lfind(&key, values, &count, sizeof(int), &Compare), values + 1);
+  });
+  EXPECT_EQ(found.verdict, ForeignVerdict::kClear);
+}
+
+TEST_F(ForeignFramesTest, CallbackAtExitHolds) {
+  EXPECT_EXIT(stack.Run([] {
+    std::atexit([] {
+      Look();
+      _exit(found.verdict == ForeignVerdict::kHoldsForeign ? 0 : 1);
+    });
+    std::exit(2);
+  }),
+              testing::ExitedWithCode(0), "");
 }
 
 TEST_F(ForeignFramesTest, CallbackUnderTheLoadersLockHolds) {

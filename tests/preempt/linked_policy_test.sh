@@ -24,12 +24,15 @@ property() { # NAME COMMAND...
   fi
 }
 
+# Debian has no static Zydis.
+"$cxx" -std=c++20 -O2 -I. -c runtime/preempt/code_scan.cc -o "$work/code_scan.o"
+
 answers_after_link() { # PROGRAM ANSWERS LINKER_ARGUMENT...
   local out=$work/$1 answers=$2
   shift 2
   "$cxx" "$sources" "$objects"/runtime/preempt/{cfa_program,cfi,dwarf_expression,eh_frame,elf_file}.cc.o \
     "$objects"/runtime/preempt/{call_targets,dl,map,module_text,modules,policy,published_words,table,withdrawal}.cc.o \
-    "$objects"/runtime/base/{check,os,print}.cc.o "$@" -o "$out" && "$out" "$answers"
+    "$objects"/runtime/base/{check,os,print}.cc.o "$work/code_scan.o" "$@" -o "$out" && "$out" "$answers"
 }
 
 warns_when_stripped() { # PROGRAM

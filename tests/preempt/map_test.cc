@@ -81,9 +81,15 @@ TEST_F(MapTest, LinkedInAllocatorIsDenied) {
 }
 
 TEST_F(MapTest, LibcIsOpaque) {
-  for (const char* name : {"malloc", "free", "printf", "qsort", "pthread_mutex_lock", "write",
+  for (const char* name : {"malloc", "free", "printf", "scandir", "pthread_mutex_lock", "write",
                            "getenv", "localtime", "exit", "fork"}) {
     EXPECT_EQ(KindOf(SymbolIn("libc.so.6", name)), TextKind::kOpaque) << name;
+  }
+}
+
+TEST_F(MapTest, SortingAndSearchingMayCallBack) {
+  for (const char* name : {"qsort_r", "bsearch", "lfind", "tsearch"}) {
+    EXPECT_EQ(KindOf(SymbolIn("libc.so.6", name)), TextKind::kCallsBack) << name;
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <urge/urge.h>
 
+#include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -298,7 +299,7 @@ TEST_F(PreemptTest, AHogInMemcpyIsStopped) {
   RunTwo(hog, kBySignal, 10);
 }
 
-// qsort holds no lock, but the runtime can't know that: nobody is switched off under it.
+// qsort holds no lock while it compares, but uses errno: its thread waits for the goroutine.
 template <class Compare>
 void SortBesideOthers(Compare compare) {
   const auto hog = [&](const std::atomic<bool>& stop) {
@@ -311,7 +312,7 @@ void SortBesideOthers(Compare compare) {
       EXPECT_EQ(numbers.back(), 29'999);
     } while (!stop.load(std::memory_order_relaxed));
   };
-  RunTwo(hog, &urge::metrics::deferred_callback, 10);
+  RunTwo(hog, &urge::metrics::wired_by_frame, 10);
 }
 
 int SlowCompare(const void* a, const void* b) {
@@ -320,12 +321,38 @@ int SlowCompare(const void* a, const void* b) {
   return (x > y) - (x < y);
 }
 
-TEST_F(PreemptTest, AComparatorUnderQsortIsNotSwitchedOffBySignal) {
-  SortBesideOthers(SlowCompare);
+TEST_F(PreemptTest, AComparatorUnderQsortIsSwitchedOffBySignal) { SortBesideOthers(SlowCompare); }
+
+TEST_F(PreemptTest, AnInstrumentedComparatorUnderQsortIsSwitchedOffByTheMark) {
+  SortBesideOthers(hogs::CompareInts);
 }
 
-TEST_F(PreemptTest, AnInstrumentedComparatorUnderQsortIsNotSwitchedOffByTheMark) {
-  SortBesideOthers(hogs::CompareInts);
+// Under the loader's lock nobody is switched off.
+template <class Callback>
+void IterateBesideOthers(Callback callback) {
+  const auto hog = [&](const std::atomic<bool>& stop) {
+    do {
+      dl_iterate_phdr(callback, nullptr);
+    } while (!stop.load(std::memory_order_relaxed));
+  };
+  RunTwo(hog, &urge::metrics::deferred_callback, 10);
+}
+
+TEST_F(PreemptTest, ACallbackOfTheLoaderIsNotSwitchedOffBySignal) {
+  IterateBesideOthers([](dl_phdr_info*, std::size_t, void*) {
+    for (int i = 0; i < 100'000; ++i) asm volatile("");
+    return 0;
+  });
+}
+
+TEST_F(PreemptTest, AnInstrumentedCallbackOfTheLoaderIsNotSwitchedOffByTheMark) {
+  IterateBesideOthers([](dl_phdr_info*, std::size_t, void*) {
+    for (int i = 0; i < 10'000; ++i) {
+      int a = i, b = 1;
+      hogs::CompareInts(&a, &b);
+    }
+    return 0;
+  });
 }
 
 TEST_F(PreemptTest, NoPreemptHoldsBothKindsOffAndNests) {

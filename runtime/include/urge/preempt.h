@@ -42,7 +42,8 @@ inline void checkpoint() noexcept {
 // such a library is loaded now. Thread-safe. See also URGE_PREEMPTIBLE.
 URGE_API bool allow_preemption(std::string_view module);
 // Forbids it in functions whose symbol (mangled or demangled) matches the pattern, where * stands
-// for any text and ? for one character. Returns whether some loaded symbol matches.
+// for any text and ? for one character. Returns whether some loaded symbol matches. See also
+// URGE_UNPREEMPTIBLE, a list separated by semicolons.
 URGE_API bool deny_preemption(std::string_view symbol_pattern);
 
 }  // namespace urge

@@ -1,0 +1,63 @@
+// Libraries come and go while goroutines are preempted inside them.
+
+#include <dlfcn.h>
+#include <gtest/gtest.h>
+
+#include <urge/urge.h>
+
+#include <atomic>
+#include <filesystem>
+#include <string>
+
+#include "runtime/sched/sched.h"
+#include "tests/preempt/plugin.h"
+#include "tests/testing/procs.h"
+
+namespace {
+
+class DlTest : public urge::testing::ProcsTest {
+ protected:
+  void SetUp() override {
+    ProcsTest::SetUp();
+    urge::sched::g_sched.settings.slice_ns = 50'000;
+  }
+  void TearDown() override { urge::sched::g_sched.settings.slice_ns = 10'000'000; }
+};
+URGE_TEST_AT_PROCS(DlTest);
+
+TEST_P(DlTest, LibrariesComeAndGoUnderAStorm) {
+  const std::filesystem::path plugin = urge::preempt::BuildPlugin();
+  ASSERT_FALSE(plugin.empty());
+  urge::allow_preemption("preempt_plugin_copy");
+  constexpr int kCopies = 4, kRounds = 40;
+  std::atomic<int> wrong{0};
+  const urge::metrics before = urge::read_metrics();
+  urge::wait_group group;
+  for (int copy = 0; copy < kCopies; ++copy) {
+    const std::filesystem::path own =
+        plugin.parent_path() / std::to_string(copy) / "preempt_plugin_copy.so";
+    std::filesystem::create_directories(own.parent_path());
+    std::filesystem::copy_file(plugin, own, std::filesystem::copy_options::overwrite_existing);
+    group.go([&wrong, own] {
+      for (int round = 0; round < kRounds; ++round) {
+        void* handle = dlopen(own.c_str(), RTLD_LAZY);
+        if (handle == nullptr) {
+          ++wrong;
+          return;
+        }
+        const auto spin = reinterpret_cast<int (*)(int)>(dlsym(handle, "plugin_spin"));
+        const auto lazy = reinterpret_cast<int (*)(int)>(dlsym(handle, "plugin_lazy"));
+        for (int i = 0; i < 5; ++i) {
+          wrong += spin(100'000) != 100'000;
+          wrong += lazy(-i) != i;
+        }
+        wrong += dlclose(handle) != 0;
+      }
+    });
+  }
+  group.wait();
+  EXPECT_EQ(wrong, 0);
+  EXPECT_GT((urge::read_metrics() - before).acks_signal, 0u);
+}
+
+}  // namespace
