@@ -6,6 +6,7 @@
 #include <sys/ucontext.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
@@ -126,10 +127,23 @@ void NoteInterruptedCall(M* m, const ucontext_t& context) {
   }
 }
 
-// Is the goroutine in a place that it leaves soon, for all that is known?
-bool WorthRetrying(Counter verdict) {
-  return verdict == Counter::kDeferOpaque || verdict == Counter::kDeferDenied ||
-         verdict == Counter::kDeferRuntime;
+// Was the thread interrupted in a system call? Then the pc is behind its instruction, or at it, if
+// the call is begun anew after the handler.
+bool InSystemCall(std::uintptr_t pc) {
+  constexpr std::array<unsigned char, 2> kSyscall = {0x0f, 0x05};
+  const auto is_at = [&](std::uintptr_t at) {
+    return PreemptionMap::Classify(at) != TextKind::kUnknown &&
+           std::memcmp(reinterpret_cast<const void*>(at), kSyscall.data(), kSyscall.size()) == 0;
+  };
+  return is_at(pc - kSyscall.size()) || is_at(pc);
+}
+
+// Is the goroutine in a place that it leaves soon, for all that is known? A call that blocks would
+// be disturbed again and again for nothing: that is left to sysmon.
+bool WorthRetrying(Counter verdict, const ucontext_t& context) {
+  return (verdict == Counter::kDeferOpaque || verdict == Counter::kDeferDenied ||
+          verdict == Counter::kDeferRuntime) &&
+         !InSystemCall(static_cast<std::uintptr_t>(context.uc_mcontext.gregs[REG_RIP]));
 }
 
 // Has this thread's own timer send the signal again: no other thread need be woken for it, and it
@@ -212,7 +226,7 @@ void OnSignal(int signal, siginfo_t* info, void* raw_context) {
     m->handled_signals.fetch_add(1, std::memory_order_relaxed);
     NoteInterruptedCall(m, context);
     const Counter verdict = Decide(m, gp, context);
-    if (WorthRetrying(verdict)) RetryByTimer(m);
+    if (WorthRetrying(verdict, context)) RetryByTimer(m);
     if (verdict == Counter::kCount) {
       m->stopped_ticks = base::Ticks();
       Inject(context);

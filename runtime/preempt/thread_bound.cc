@@ -316,16 +316,22 @@ constinit Site sites[kSites];
 constinit std::atomic<uint64_t> elsewhere{0};  // counts for which there was no place
 
 std::string Name(uintptr_t pc) {
-  if (PreemptionMap::Classify(pc) == TextKind::kUnknown) {
-    // A word of the GOT: whom it stands for now.
-    pc = *reinterpret_cast<const uintptr_t*>(pc);
-  }
   const TextDescription text = PreemptionMap::Describe(pc);
   if (text.module.empty()) return "code that is gone";
   if (!text.symbol.empty()) return text.module + ": " + text.symbol;
   char number[32];
   std::snprintf(number, sizeof(number), "+0x%lx", static_cast<unsigned long>(text.offset));
   return text.module + number;
+}
+
+// The function that a call reaches, directly or through a word of the caller's module.
+std::string NameOfCallee(uintptr_t callee) {
+  uintptr_t slot = callee;
+  if (PreemptionMap::Classify(callee) != TextKind::kUnknown) {
+    slot = SlotOfStub(callee);
+    if (slot == 0) return Name(callee);
+  }
+  return Name(*reinterpret_cast<const uintptr_t*>(slot));
 }
 
 std::string Describe(const ThreadBoundReason& reason) {
@@ -337,8 +343,7 @@ std::string Describe(const ThreadBoundReason& reason) {
     case Reason::Kind::kSystemCall:
       return "makes a system call";
     case Reason::Kind::kCalls:
-      return "calls " +
-             Name(SlotOfStub(reason.callee) != 0 ? SlotOfStub(reason.callee) : reason.callee);
+      return "calls " + NameOfCallee(reason.callee);
     case Reason::Kind::kUndecodable:
       return "can't be decoded";
     case Reason::Kind::kPart:

@@ -35,6 +35,7 @@
 namespace map_test {
 [[gnu::noinline]] int DeniedLater(int x) { return x * 3 + static_cast<int>(getpid() == 0); }
 [[gnu::noinline]] int DeniedByDemangledName(int x) { return x * 5 + (getppid() == 0); }
+[[gnu::noinline]] int DeniedByEnvironment(int x) { return x * 7 + (getppid() == 0); }
 [[gnu::noinline]] int OwnFunction(int x) { return x + (getppid() == 1); }
 }  // namespace map_test
 
@@ -151,6 +152,10 @@ TEST_F(MapTest, AllowingAModuleMakesItPreemptible) {
 TEST_F(MapTest, EnvironmentAllowsModules) {  // set in main, before the first Rebuild
   ASSERT_EQ(lua_version(nullptr), 504);
   EXPECT_EQ(KindOf(SymbolIn("liblua5.4.so.0", "lua_callk")), TextKind::kPreemptible);
+}
+
+TEST_F(MapTest, EnvironmentDeniesFunctions) {  // likewise
+  EXPECT_EQ(KindOf(AddressOf(&map_test::DeniedByEnvironment)), TextKind::kDenied);
 }
 
 TEST_F(MapTest, ModulesThatMustStayOpaqueAreRefused) {
@@ -427,6 +432,7 @@ TEST(PolicyTest, StandardLibraryNames) {
 
 int main(int argc, char** argv) {
   setenv("URGE_PREEMPTIBLE", ":liblua5.4.so.0:libnothing.so.9:", 1);
+  setenv("URGE_UNPREEMPTIBLE", "no_such;map_test::DeniedBy?nvironment", 1);
   testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();
 }

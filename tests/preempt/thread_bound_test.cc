@@ -200,6 +200,26 @@ TEST_F(CodeTest, CompilersCodeIsJudgedRight) {
   EXPECT_EQ(CallAWrappersUser(), 0u);
 }
 
+TEST_F(CodeTest, WhatWiredIsPrintedByFunction) {
+  const auto address = [](void (*function)()) {
+    return reinterpret_cast<std::uintptr_t>(function);
+  };
+  for (int i = 0; i < 3; ++i) urge::preempt::CountThreadBound(address(code_thread_pointer));
+  urge::preempt::CountThreadBound(address(code_calls_errno_plt));
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  urge::preempt::PrintThreadBound(ends[1]);
+  close(ends[1]);
+  std::string text(1 << 16, 0);
+  text.resize(static_cast<std::size_t>(read(ends[0], text.data(), text.size())));
+  close(ends[0]);
+  EXPECT_NE(text.find("urge: threadbound: 3 x main program: code_thread_pointer, touches"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("1 x main program: code_calls_errno_plt, calls "), std::string::npos) << text;
+  EXPECT_NE(text.find("__errno_location"), std::string::npos) << text;
+}
+
 TEST_F(CodeTest, VerdictsAreForgottenWhenTheCodeMayHaveChanged) {
   for (int i = 0; i < 20'000; ++i) {  // the generation's low bits come round
     urge::preempt::InvalidateCfiCache();
