@@ -12,6 +12,7 @@
 #include <urge/runtime.h>
 
 #include "absl/synchronization/mutex.h"
+#include "runtime/base/sanitizer.h"
 #include "runtime/base/ticks.h"
 #include "runtime/environment.h"
 #include "runtime/preempt/map.h"
@@ -80,7 +81,11 @@ void StartLocked(const options& options) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_start_m
                             "urge: goroutines have no shadow stacks; run without them "
                             "(GLIBC_TUNABLES=glibc.cpu.x86_shstk=off)");
   }
-  const StartPlan plan = PlanStart(options);
+  StartPlan plan = PlanStart(options);
+  base::FindSanitizers();
+  // ThreadSanitizer puts signals off until the thread calls into its runtime, where nothing is
+  // preempted: code there is stopped by the prologue's mark alone.
+  if (base::HasTsan()) plan.settings.async_preempt = false;
   if (!base::RegisterMembarrier()) {
     throw std::system_error(errno, std::generic_category(),
                             "urge: membarrier(2) is needed (Linux 4.14)");

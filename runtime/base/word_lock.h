@@ -20,6 +20,7 @@
 
 #include "runtime/base/config.h"
 #include "runtime/base/os.h"
+#include "runtime/base/sanitizer.h"
 
 namespace urge::base {
 
@@ -54,11 +55,18 @@ inline void LockWordSlow(std::atomic<std::uint32_t>& word) {
 inline void LockWord(std::atomic<std::uint32_t>& word) {
   // Acquire: pairs with UnlockWord; the previous holder's writes are seen.
   if (__builtin_expect(word.exchange(1, std::memory_order_acquire) != 0, 0)) LockWordSlow(word);
+  AnnotateAcquire(&word);
+}
+
+// For who unlocks on behalf of the holder, who has annotated his release himself.
+inline void UnlockWordForHolder(std::atomic<std::uint32_t>& word) {
+  // Release: pairs with LockWord; publishes what the section wrote.
+  word.store(0, std::memory_order_release);
 }
 
 inline void UnlockWord(std::atomic<std::uint32_t>& word) {
-  // Release: pairs with LockWord; publishes what the section wrote.
-  word.store(0, std::memory_order_release);
+  AnnotateRelease(&word);
+  UnlockWordForHolder(word);
 }
 
 }  // namespace urge::base

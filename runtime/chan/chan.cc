@@ -217,6 +217,7 @@ struct chan_ops {
       return false;
     }
     // Release: pairs with closed(); all that was sent is counted before.
+    base::AnnotateRelease(&c.closed_);
     c.closed_.store(true, std::memory_order_release);
     Waiter* const receivers = TakeAll(c.receivers_);
     Waiter* const senders = TakeAll(c.senders_);
@@ -271,7 +272,10 @@ chan_status chan_core::try_recv(void* element) noexcept {
   if (empty()) {
     if (!closed()) return chan_status::would_block;
     // closed() acquires: an element sent before the close is seen now. Go: chanrecv's fast path.
-    if (empty()) return chan_status::closed;
+    if (empty()) {
+      base::AnnotateAcquire(&closed_);
+      return chan_status::closed;
+    }
   }
   return chan_ops::Receive<Blocking::kNo>(*this, element);
 }

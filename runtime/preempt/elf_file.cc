@@ -112,10 +112,12 @@ std::vector<FunctionSymbol> ElfFile::Functions(SymbolTable table) const {
   const RawTable& raw = tables_[static_cast<size_t>(table)];
   const Elf64_Sym* symbols = ArrayAt<Elf64_Sym>(raw.symbols_offset, raw.count);
   if (symbols == nullptr) return functions;
+  uint32_t file = 0;
   for (uint64_t i = 0; i < raw.count; ++i) {
     const Elf64_Sym& symbol = symbols[i];
     const auto type = ELF64_ST_TYPE(symbol.st_info);
     const auto binding = ELF64_ST_BIND(symbol.st_info);
+    if (type == STT_FILE) ++file;
     // Assembly may define functions without a type; local labels without one are no functions.
     const bool function =
         type == STT_FUNC || type == STT_GNU_IFUNC || (type == STT_NOTYPE && binding != STB_LOCAL);
@@ -124,7 +126,8 @@ std::vector<FunctionSymbol> ElfFile::Functions(SymbolTable table) const {
         {.name = WithoutVersion(StringAt(raw.strings_offset, raw.strings_size, symbol.st_name)),
          .range = {symbol.st_value, symbol.st_value + symbol.st_size},
          .local = binding == STB_LOCAL,
-         .weak = binding == STB_WEAK});
+         .weak = binding == STB_WEAK,
+         .file = binding == STB_LOCAL ? file : 0});
   }
   return functions;
 }

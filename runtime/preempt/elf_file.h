@@ -27,6 +27,8 @@ struct FunctionSymbol {
   AddressRange range;     // addresses as in the file; empty if the size is not known
   bool local = false;
   bool weak = false;
+  // Of a local one: which source file's symbols it stands among. 0: not known.
+  uint32_t file = 0;
 };
 
 // A word that the loader fills with the address of a function, by name: what a PLT entry jumps

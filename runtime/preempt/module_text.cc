@@ -30,6 +30,14 @@ class FunctionSorter {
   FunctionSorter(std::vector<FunctionSymbol> functions, const std::vector<Section>& sections,
                  const RuleList& rules)
       : functions_(std::move(functions)), rules_(rules) {
+    // The runtime's own are painted as such, and are nobody's neighbours: beside __morestack, which
+    // is denied by name where it isn't ours, lies the user's code.
+    for (const Section& section : sections) {
+      if (section.name != kRuntimeSection) continue;
+      std::erase_if(functions_, [&](const FunctionSymbol& function) {
+        return section.range.Contains(function.range.begin);
+      });
+    }
     std::stable_sort(functions_.begin(), functions_.end(),
                      [](const auto& a, const auto& b) { return a.range.begin < b.range.begin; });
     FillSizes(sections);
@@ -98,32 +106,46 @@ class FunctionSorter {
   // Rule 3 of module_text.h.
   void DenyNeighbours(std::vector<bool>* denied) const {
     std::unordered_set<std::string_view> helpers;
+    std::unordered_set<uint32_t> users_files;
     const auto is_strong = [this](size_t i) { return !functions_[i].local && !functions_[i].weak; };
     // How surely a strong function's neighbours are of its library: 2, or 1 if users define such
     // functions in their own files (operator new), or 0.
     const auto kinship = [&](size_t i) {
       if (i >= functions_.size() || !(*denied)[i]) return 0;
+      // From libc_nonshared.a, which every program gets it from, behind the user's last file.
+      if (functions_[i].name == "__pthread_atfork" && !static_libc_) return 0;
       return IsReplaceable(functions_[i].name) ? 1 : 2;
     };
-    int below = 0;
-    for (size_t i = 0; i < functions_.size();) {
-      if (!functions_[i].local) {
-        if (is_strong(i)) below = kinship(i);
-        ++i;
-        continue;
+    // Calls run(first, end, kinship of the strong ones on both sides) for each run of functions
+    // from a local one to the next strong one.
+    const auto for_each_run = [&](auto&& run) {
+      int below = 0;
+      for (size_t i = 0; i < functions_.size();) {
+        if (!functions_[i].local) {
+          if (is_strong(i)) below = kinship(i);
+          ++i;
+          continue;
+        }
+        size_t next = i;
+        while (next < functions_.size() && !is_strong(next)) ++next;
+        run(i, next, below + kinship(next));
+        i = next;
       }
-      size_t next = i;
-      while (next < functions_.size() && !is_strong(next)) ++next;
-      const bool of_library = below + kinship(next) >= 2;
-      for (; i < next; ++i) {
+    };
+    for_each_run([&](size_t first, size_t end, int sum) {
+      for (size_t i = first; i < end && sum == 0; ++i) users_files.insert(functions_[i].file);
+    });
+    users_files.erase(0);
+    for_each_run([&](size_t first, size_t end, int sum) {
+      for (size_t i = first; i < end && sum >= 2; ++i) {
         const std::string_view name = functions_[i].name;
-        if (!functions_[i].local || !of_library) continue;
+        if (!functions_[i].local || users_files.count(functions_[i].file) > 0) continue;
         if (name.find('.', 1) != std::string_view::npos)
           continue;  // a part: by its own name, below
         (*denied)[i] = true;
         helpers.insert(name);
       }
-    }
+    });
     for (size_t i = 0; i < functions_.size(); ++i) {
       const std::string_view name = WithoutCloneSuffix(functions_[i].name);
       if (functions_[i].local && helpers.count(name) > 0) (*denied)[i] = true;

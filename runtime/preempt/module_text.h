@@ -16,7 +16,8 @@
 //  3. Local functions next to a strong denied one by address: the linker puts a static library's
 //     members side by side, and their local helpers can't be told by name. Beside functions that
 //     users define in files of their own (malloc, operator new), only those with one on either
-//     side. Also the parts (".cold") of such functions.
+//     side. Also the parts (".cold") of such functions. Not those whose source file has others
+//     between functions that are not denied: the user's last file lies beside the first library.
 //  4. If libc itself is linked statically: everything but `main` and C++ functions outside std,
 //     because libc.a has thousands of functions with ordinary names, and none in C++.
 //

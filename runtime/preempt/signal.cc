@@ -291,7 +291,8 @@ void PrepareThread(M* m) {
   stack_t ss{};
   ss.ss_sp = stack;
   ss.ss_size = kSignalStackBytes;
-  if (sigaltstack(&ss, nullptr) != 0) base::FatalErrno("can't set a signal stack", errno);
+  if (sigaltstack(&ss, &m->previous_signal_stack) != 0)
+    base::FatalErrno("can't set a signal stack", errno);
 
   if (!sched::g_sched.settings.async_preempt) return;
   sigevent event{};
@@ -306,9 +307,8 @@ void PrepareThread(M* m) {
 void ForgetThread(M* m) {
   if (m->has_slice_timer) timer_delete(m->slice_timer);
   m->has_slice_timer = false;
-  stack_t ss{};
-  ss.ss_flags = SS_DISABLE;
-  sigaltstack(&ss, nullptr);
+  // AddressSanitizer gives each thread one, and takes it back when the thread ends.
+  sigaltstack(&m->previous_signal_stack, nullptr);
   munmap(m->signal_stack, kSignalStackBytes);
   m->signal_stack = nullptr;
   m->signal_pending.store(0, std::memory_order_relaxed);

@@ -18,6 +18,7 @@
 #include <cstdint>
 
 #include "runtime/base/config.h"
+#include "runtime/sched/fiber.h"
 #include "runtime/sched/label.h"
 #include "runtime/sched/stack.h"
 #include "runtime/sched/status.h"
@@ -105,6 +106,7 @@ struct alignas(base::kCacheLinePair) G {
   AncestorRef ancestors;                        // [g] only with URGE_DEBUG=tracebackancestors=N
   char name[32] = {};                           // [g]
   G* all_next = nullptr;                        // [c] once on the list of all goroutines
+  Fiber fiber;                                  // [g]
 };
 static_assert(offsetof(G, preempt_reason) == base::kCacheLine, "a switch touches one line of a G");
 

@@ -45,12 +45,13 @@ struct alignas(base::kCacheLinePair) M {
   // Held while somebody marks or signals this M, and by the M while it goes: an M that has gone is
   // never touched, since the kernel may reuse its tid and glibc its TCB.
   base::RuntimeMutex mark_lock{base::LockRank::kMark};
-  bool gone = true;                // [mark_lock]
-  sigset_t base_mask{};            // [c] the mask that goroutines run with
-  void* signal_stack = nullptr;    // [m]
-  timer_t slice_timer{};           // [m] fires the preemption signal at the exact end of a slice
-  bool has_slice_timer = false;    // [m]
-  bool slice_timer_armed = false;  // [m]
+  bool gone = true;                 // [mark_lock]
+  sigset_t base_mask{};             // [c] the mask that goroutines run with
+  void* signal_stack = nullptr;     // [m]
+  stack_t previous_signal_stack{};  // [m] the thread's own, if it came with one
+  timer_t slice_timer{};            // [m] fires the preemption signal at the exact end of a slice
+  bool has_slice_timer = false;     // [m]
+  bool slice_timer_armed = false;   // [m]
 
   // --- Idle, hand-over, life ---
   alignas(base::kCacheLinePair) std::atomic<std::uint32_t> park_word{0};  // [a] 1: a wake-up is due
@@ -63,6 +64,7 @@ struct alignas(base::kCacheLinePair) M {
   std::uint64_t stopped_ticks = 0;  // [m] base::Ticks() when the goroutine's own code stopped
   G* just_preempted = nullptr;      // [m] so that the 61st tick doesn't pick it again at once
   std::uint64_t clock_ns = 0;       // [m] time read on this visit to g0, 0 if none
+  Fiber fiber;                      // [m] of g0
   M* link = nullptr;                // [s] idle list or free list
   M* all_next = nullptr;            // [c]
   std::int32_t id = 0;              // [c]

@@ -228,6 +228,7 @@ spawn_slot spawn_prepare(std::size_t bytes, std::size_t align, const go_options*
   P* p = m == nullptr ? nullptr : m->p;
   G* gp = TakeFree(p, stack_bytes);
   if (gp == nullptr) throw std::bad_alloc();
+  base::AnnotateAcquire(gp);
   gp->marked_by_use = options != nullptr;
   if (URGE_UNLIKELY(options != nullptr)) {
     const std::size_t n = std::min(options->name.size(), sizeof(gp->name) - 1);
@@ -267,6 +268,7 @@ void spawn_commit(void* goroutine, void (*invoke)(void*)) noexcept {
   M* m = CurrentM();
   P* p = m == nullptr ? nullptr : m->p;
   gp->goid = NextGoid(p);
+  AnnounceNew(gp);
   Transition(gp, GStatus::kDead, GStatus::kRunnable);
   if (p != nullptr) {
     p->stats.Add(trace::Counter::kSpawns);

@@ -146,6 +146,7 @@ void Waiter::Wait(base::RuntimeMutex& lock, WaitReason reason) {
 void Waiter::Wait(UnlockFunction unlock, void* arg, WaitReason reason) {
   if (gp_ != nullptr) {
     Park(unlock, arg, reason);
+    base::AnnotateAcquire(this);
     return;
   }
   // Before the unlocking, so that whoever ends the wait finds it counted.
@@ -158,6 +159,7 @@ void Waiter::Wait(UnlockFunction unlock, void* arg, WaitReason reason) {
     CheckAllAsleepLocked();
   }
   while (woken_.load(std::memory_order_acquire) == 0) base::FutexWait(&woken_, 0);
+  base::AnnotateAcquire(this);
 }
 
 bool Waiter::WaitUntil(base::RuntimeMutex& lock, WaitReason reason, std::uint64_t deadline_ns,
@@ -177,6 +179,7 @@ bool Waiter::WaitUntil(base::RuntimeMutex& lock, WaitReason reason, std::uint64_
       if (removed) return false;
       while (woken_.load(std::memory_order_acquire) == 0) base::FutexWait(&woken_, 0);
     }
+    base::AnnotateAcquire(this);
     return true;
   }
   // The timer's callback competes with Wake() for the waiter through the list: whoever unlists it
@@ -209,10 +212,12 @@ bool Waiter::WaitUntil(base::RuntimeMutex& lock, WaitReason reason, std::uint64_
     // The callback is just running and lost the race: its frame is ours until it says so.
     while (!deadline.callback_done.load(std::memory_order_acquire)) sched_yield();
   }
+  base::AnnotateAcquire(this);
   return !deadline.timed_out;
 }
 
 void Waiter::Wake() {
+  base::AnnotateRelease(this);
   if (gp_ != nullptr) {
     Ready(gp_);
     return;
@@ -236,6 +241,7 @@ extern "C" void urge_goexit0() {
   M* m = CurrentM();
   G* gp = m->curg.load(std::memory_order_relaxed);
   m->p->stats.Add(urge::trace::Counter::kExits);
+  if (URGE_UNLIKELY(urge::base::HasSanitizer())) gp->fiber.ends = true;
   if (URGE_UNLIKELY(m->lockedg == gp)) {
     // Go: a goroutine that exits wired takes its thread with it. Other reasons end with it.
     if (gp->lock_thread_depth != 0) m->exiting = true;
@@ -265,7 +271,7 @@ void yield() {
     SaveThreadState(m, gp);
     BookRunning(m, p, next, inherit);
     LoadThreadState(m, next);
-    urge_switch(&gp->sp, next->sp, AfterYield, gp);
+    SwitchStacks(m, gp, next, AfterYield, gp);
     return;
   }
   // Alone: nothing to switch to, so a spinning `while (...) yield();` costs no visit to g0.

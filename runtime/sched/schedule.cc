@@ -301,7 +301,7 @@ void Execute(M* m, Choice choice) {
   // idle P, and sysmon, which went to sleep then, no reason to stay awake.
   if (!p->queue.Empty() || g_sched.global_size.load(std::memory_order_relaxed) != 0) NoteQueued();
   LoadThreadState(m, gp);
-  urge_switch(&m->g0_sp, gp->sp, nullptr, nullptr);
+  SwitchStacks(m, nullptr, gp, nullptr, nullptr);
 }
 
 // Resumes a goroutine whose preemption was called off: the same run of the same slice, with its
@@ -310,7 +310,7 @@ void GoOn(M* m, G* gp) {
   m->curg.store(gp, std::memory_order_release);
   m->clock_ns = 0;
   LoadThreadState(m, gp);
-  urge_switch(&m->g0_sp, gp->sp, nullptr, nullptr);
+  SwitchStacks(m, nullptr, gp, nullptr, nullptr);
 }
 
 }  // namespace

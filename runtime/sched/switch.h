@@ -17,6 +17,7 @@
 #define URGE_RUNTIME_SCHED_SWITCH_H_
 
 #include "asm/switch.h"
+#include "runtime/base/sanitizer.h"
 #include "runtime/sched/current.h"
 #include "runtime/sched/sched.h"
 
@@ -101,12 +102,22 @@ inline G* PickDirect(M* m, P* p, bool* inherit) {
   return gp;
 }
 
+// The switch itself, from `from` to `to`, either of which is g0 where null.
+inline void SwitchStacks(M* m, G* from, G* to, AfterSwitch after, void* arg) {
+  if (URGE_UNLIKELY(base::HasSanitizer())) {
+    AnnouncedSwitch(m, from, to, after, arg);
+    return;
+  }
+  urge_switch(from == nullptr ? &m->g0_sp : &from->sp, to == nullptr ? m->g0_sp : to->sp, after,
+              arg);
+}
+
 // Runs on: G. Returns when gp runs again, perhaps on another thread.
 inline void SwitchToG0(M* m, G* gp, AfterSwitch after, void* arg) {
   SaveThreadState(m, gp);
   m->curg.store(nullptr, std::memory_order_relaxed);
   SetGuardWord(0);
-  urge_switch(&gp->sp, m->g0_sp, after, arg);
+  SwitchStacks(m, gp, nullptr, after, arg);
 }
 
 // A goroutine that was wired for the code it was preempted in stops by itself, in a call that may
@@ -128,7 +139,7 @@ inline void SwitchOff(M* m, G* gp, AfterSwitch after, void* arg) {
   SaveThreadState(m, gp);
   BookRunning(m, p, next, inherit);
   LoadThreadState(m, next);
-  urge_switch(&gp->sp, next->sp, after, arg);
+  SwitchStacks(m, gp, next, after, arg);
 }
 
 }  // namespace urge::sched

@@ -13,9 +13,10 @@ namespace urge::sched {
 
 // As Waiter::Wait, with a WordLock.
 inline void WaitWord(Waiter& waiter, std::atomic<std::uint32_t>& word, WaitReason reason) {
+  base::AnnotateRelease(&word);  // the unlocking is done on another stack
   waiter.Wait(
       [](G*, void* locked) {
-        base::UnlockWord(*static_cast<std::atomic<std::uint32_t>*>(locked));
+        base::UnlockWordForHolder(*static_cast<std::atomic<std::uint32_t>*>(locked));
         return true;
       },
       &word, reason);

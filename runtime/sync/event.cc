@@ -13,6 +13,7 @@
 #include "runtime/base/config.h"
 #include "runtime/base/lock.h"
 #include "runtime/base/os.h"
+#include "runtime/base/sanitizer.h"
 #include "runtime/sched/park.h"
 
 namespace urge::detail {
@@ -59,6 +60,7 @@ std::uintptr_t event::lock_unless_set() noexcept {
 }
 
 void event::set() noexcept {
+  base::AnnotateRelease(&word_);
   BitWait wait;
   std::uintptr_t word = word_.load(std::memory_order_relaxed);
   for (;;) {
@@ -118,6 +120,7 @@ bool event::wait_slow(std::uint64_t deadline_ns) noexcept {
   std::uintptr_t word = word_.load(std::memory_order_acquire);
   for (;;) {
     if (word == set_word) {
+      base::AnnotateAcquire(&word_);
       self.gate.Unlock();
       return true;
     }

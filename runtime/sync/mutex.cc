@@ -31,6 +31,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/config.h"
 #include "runtime/base/os.h"
+#include "runtime/base/sanitizer.h"
 #include "runtime/base/word_lock.h"
 #include "runtime/sched/park.h"
 
@@ -90,6 +91,7 @@ bool mutex::try_lock_slow() noexcept {
   while ((state & (locked_bit | starving_bit)) == 0) {
     if (state_.compare_exchange_weak(state, state | locked_bit, std::memory_order_acquire,
                                      std::memory_order_relaxed)) {
+      base::AnnotateAcquire(&state_);
       return true;
     }
   }
@@ -107,6 +109,7 @@ void mutex::lock_slow() noexcept {
       const std::uint32_t next = (state | locked_bit) & ~(awake ? woken_bit : 0);
       if (state_.compare_exchange_weak(state, next, std::memory_order_acquire,
                                        std::memory_order_relaxed)) {
+        base::AnnotateAcquire(&state_);
         return;
       }
       continue;
@@ -139,13 +142,17 @@ void mutex::lock_slow() noexcept {
     }
     Release release{&state_, next};
     self.Wait(ReleaseQueue, &release, sched::WaitReason::kMutexLock);
-    if (self.ok) return;
+    if (self.ok) {
+      base::AnnotateAcquire(&state_);
+      return;
+    }
     awake = true;
     spins = 0;
   }
 }
 
 void mutex::unlock_slow() noexcept {
+  base::AnnotateRelease(&state_);
   base::SpinWait wait;
   std::uint32_t state = state_.load(std::memory_order_relaxed);
   for (;;) {

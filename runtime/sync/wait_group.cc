@@ -62,6 +62,7 @@ void wait_group::wait_slow() noexcept {
   std::uint64_t state = state_.load(std::memory_order_acquire);
   do {
     if (state >> 32 == 0) {
+      base::AnnotateAcquire(&state_);
       base::UnlockWord(lock_);
       return;
     }

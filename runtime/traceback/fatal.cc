@@ -12,8 +12,8 @@
 #include "runtime/base/os.h"
 #include "runtime/base/print.h"
 #include "runtime/preempt/overflow.h"
-#include "runtime/sched/current.h"
 #include "runtime/sched/park.h"
+#include "runtime/sched/switch.h"
 #include "runtime/traceback/crash.h"
 #include "runtime/traceback/traceback.h"
 
@@ -92,8 +92,8 @@ void StackOverflow(G* gp, std::size_t limit_bytes) {
   } overflow{gp, limit_bytes};
   // What is left of the stack may be too little for a report: it is made on g0.
   sched::SetGuardWord(0);
-  urge_switch(
-      &gp->sp, sched::CurrentM()->g0_sp,
+  sched::SwitchStacks(
+      sched::CurrentM(), gp, nullptr,
       [](void* arg) {
         const auto* overflow = static_cast<Overflow*>(arg);
         StackOverflowAt(overflow->limit_bytes, ContextOfParked(overflow->gp));
