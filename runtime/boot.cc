@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <new>
 #include <stdexcept>
 #include <system_error>
 
@@ -92,7 +93,7 @@ void StartLocked(const options& options) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_start_m
   }
   base::InitTicks();
   preempt::InitXState();
-  preempt::PreemptionMap::Rebuild();
+  if (!preempt::PreemptionMap::Rebuild()) throw std::bad_alloc();
   g_print_thread_bound = plan.print_thread_bound;
   if (plan.print_preemption_map) preempt::PreemptionMap::Print(STDERR_FILENO);
   pthread_sigmask(SIG_SETMASK, nullptr, &sched::g_sched.base_mask);

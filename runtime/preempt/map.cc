@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <memory>
+#include <new>
 #include <unordered_map>
 
 #include "runtime/base/print.h"
@@ -146,15 +147,22 @@ TextKind PreemptionMap::Classify(uintptr_t pc) {
   return MayBeInterrupted(kind) && IsWithdrawn(pc) ? TextKind::kUnknown : kind;
 }
 
-void PreemptionMap::Rebuild() noexcept {
+bool PreemptionMap::Rebuild() noexcept {
   // Acquire-release: hands the builder's state from the last builder to this one, and what each
   // caller did before (a rule added, a module closed) to the builder.
-  if (rebuild_requests.fetch_add(1, std::memory_order_acq_rel) != 0) return;
+  if (rebuild_requests.fetch_add(1, std::memory_order_acq_rel) != 0) return true;
+  bool built = true;
   uint32_t served;
   do {
     served = rebuild_requests.load(std::memory_order_acquire);
-    TheBuilder().Build();
+    try {
+      TheBuilder().Build();
+    } catch (const std::bad_alloc&) {
+      // Nothing was published, and it stays stale. Others' requests are served as ours.
+      built = false;
+    }
   } while (!rebuild_requests.compare_exchange_strong(served, 0, std::memory_order_acq_rel));
+  return built;
 }
 
 bool PreemptionMap::Published() { return seen_load_count.load(std::memory_order_relaxed) != 0; }
@@ -175,14 +183,14 @@ bool PreemptionMap::AllowModule(std::string_view name) {
     loaded = true;
   }
   Rules().Add(RuleKind::kAllowModule, name);
-  Rebuild();
+  if (!Rebuild()) throw std::bad_alloc();
   return loaded;
 }
 
 bool PreemptionMap::DenySymbols(std::string_view pattern) {
   if (pattern.empty()) return false;
   const Rule* rule = Rules().Add(RuleKind::kDenySymbols, pattern);
-  Rebuild();
+  if (!Rebuild()) throw std::bad_alloc();
   return rule->matches.load(std::memory_order_relaxed) != 0;
 }
 

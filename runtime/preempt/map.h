@@ -48,7 +48,8 @@ class PreemptionMap {
   // All below: not on g0, not in a signal handler (they allocate and read files).
 
   // Reads the loaded modules anew. The first call also reads URGE_PREEMPTIBLE.
-  static void Rebuild() noexcept;
+  // False without memory: the table in force is the one before, and Stale() stays as it was.
+  static bool Rebuild() noexcept;
   // Has there been a Rebuild?
   static bool Published();
   // True if modules were loaded or unloaded since the last Rebuild. About 0.1 us.
