@@ -261,8 +261,8 @@ prove: ## single-step proof: preempt at every instruction boundary of the whole 
 	@scripts/setup test
 	@$(MAKE) prove-built
 
-storm: $(BUILD)/stress/storm ## a preemption storm with canaries (ARGS="--preemptions=… --seed=…")
-	@$< $(ARGS)
+storm: $(BUILD)/stress/storm ## preemption storms with canaries, 100 million in all, from where the last run stopped; one with ARGS="--duration=… --seed=…"
+	@$(if $(ARGS),$< $(ARGS),stress/storm/campaign $< $(BUILD)/storm.state)
 
 # What runs on threads alone suits the sanitizers: goroutines' stacks are not announced to them yet.
 THREADS_ONLY := lists run_queue timer_heap status histogram counters

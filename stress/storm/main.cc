@@ -5,8 +5,12 @@
 //  2. A canary that finds something of its own changed says so; the storm ends at once, and fails.
 //  3. The storm ends after --duration, or when --preemptions have happened. The random numbers of
 //     all canaries come from one seed, which is printed.
+//  4. At the end the books must balance: each request to stop was answered, or superseded by a
+//     stronger one, or is pending on a goroutine that doesn't run.
 
 #include <urge/urge.h>
+
+#include <sched.h>
 
 #include <atomic>
 #include <chrono>
@@ -17,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/sched/sched.h"
 #include "stress/common/args.h"
 #include "stress/storm/canary.h"
 
@@ -115,6 +120,32 @@ void Storm(const Options& options, Findings& findings) {
 
 using Count = unsigned long long;
 
+std::uint64_t PendingRequests() {
+  std::uint64_t pending = 0;
+  for (const urge::sched::G* gp = urge::sched::FirstGoroutine(); gp != nullptr; gp = gp->all_next) {
+    pending += gp->preempt.load(std::memory_order_relaxed);
+  }
+  return pending;
+}
+
+// The last goroutine may still be on its way out when its waiter goes on, and what is read at one
+// time isn't of one instant: the books are read until they balance, or ten seconds long.
+std::optional<std::string> Imbalance() {
+  const auto end = Clock::now() + 10s;
+  for (;;) {
+    const urge::metrics m = urge::read_metrics();
+    const std::uint64_t pending = PendingRequests();
+    const std::uint64_t answered = m.acks_signal + m.acks_prologue + m.acks_voluntary;
+    if (m.requests() == answered + m.superseded + pending) return std::nullopt;
+    if (Clock::now() > end) {
+      return std::to_string(m.requests()) + " requests, but " + std::to_string(answered) +
+             " answered, " + std::to_string(m.superseded) + " superseded, " +
+             std::to_string(pending) + " pending";
+    }
+    sched_yield();
+  }
+}
+
 void Report(const urge::metrics& m, const Findings& findings) {
   const auto kinds = storm::CanaryKinds();
   std::printf("rounds:     ");
@@ -125,6 +156,8 @@ void Report(const urge::metrics& m, const Findings& findings) {
   std::printf("\npreemptions: %llu by signal, %llu by prologue; %llu stopped by themselves\n",
               static_cast<Count>(m.acks_signal), static_cast<Count>(m.acks_prologue),
               static_cast<Count>(m.acks_voluntary));
+  std::printf("requests:    %llu, of which %llu superseded\n", static_cast<Count>(m.requests()),
+              static_cast<Count>(m.superseded));
   std::printf("put off:     %llu (opaque %llu, runtime %llu, callback %llu, no_preempt %llu)\n",
               static_cast<Count>(m.deferred()), static_cast<Count>(m.deferred_opaque),
               static_cast<Count>(m.deferred_runtime), static_cast<Count>(m.deferred_callback),
@@ -144,6 +177,7 @@ int main(int argc, char** argv) {
   Findings findings;
   urge::run([&] { Storm(options, findings); });
 
+  if (const auto imbalance = Imbalance()) findings.faults.push_back("requests: " + *imbalance);
   const urge::metrics m = urge::read_metrics();
   Report(m, findings);
   const auto kinds = storm::CanaryKinds();

@@ -15,3 +15,12 @@ for wrong in --slice=1us --procs=0 --duration=never --frobnicate; do
   "$storm" "$wrong" 2> /dev/null || status=$?
   ((status == 2)) || { echo "$wrong: status $status instead of 2"; exit 1; }
 done
+
+# A campaign goes on where it was stopped.
+state=$(mktemp)
+trap 'rm -f "$state"' EXIT
+export URGE_STORM_LEG=1000
+stress/storm/campaign "$storm" "$state" 1500
+[[ $(wc -l < "$state") == 2 ]] || { cat "$state"; exit 1; }
+output=$(stress/storm/campaign "$storm" "$state" 2500)
+[[ $output == *'in 2 legs'*'in 3 legs'* && $(tail -n 1 "$state") == *--seed=3* ]] || { echo "$output"; exit 1; }
