@@ -261,17 +261,14 @@ prove: ## single-step proof: preempt at every instruction boundary of the whole 
 	@scripts/setup test
 	@$(MAKE) prove-built
 
-storm: $(BUILD)/stress/storm ## preemption storms with canaries, 100 million in all, from where the last run stopped; one with ARGS="--duration=… --seed=…"
+storm: $(BUILD)/stress/storm ## preemption storms with canaries, 100 million in all; goes on where it stopped (ARGS="--duration=… --seed=…": one storm)
 	@$(if $(ARGS),$< $(ARGS),stress/storm/campaign $< $(BUILD)/storm.state)
 
-# What runs on threads alone suits the sanitizers: goroutines' stacks are not announced to them yet.
-THREADS_ONLY := lists run_queue timer_heap status histogram counters
+asan: ## every test but those that say why not, under AddressSanitizer (ARGS: names of tests)
+	@$(MAKE) test CONFIG=asan
 
-asan: ## the tests that suit it, under AddressSanitizer
-	@$(MAKE) test CONFIG=asan ARGS="$(or $(ARGS),$(THREADS_ONLY))"
-
-tsan: ## the tests that suit it, under ThreadSanitizer
-	@$(MAKE) test CONFIG=tsan ARGS="$(or $(ARGS),$(THREADS_ONLY))"
+tsan: ## the same under ThreadSanitizer
+	@$(MAKE) test CONFIG=tsan
 
 check: ## format, layers, lints, public headers, the runtime's text
 	@scripts/setup check

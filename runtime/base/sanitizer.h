@@ -11,6 +11,8 @@
 //     (Without ASan it takes what is allocated on a goroutine for the loader's, and never reports
 //     it.)
 //
+//  4. Valgrind takes a large change of RSP for a large frame, unless it knows both stacks.
+//
 // One library serves programs with and without sanitizers: their functions are weak references,
 // null where the sanitizer is absent. That costs a load and a branch that is always predicted.
 //
@@ -23,6 +25,7 @@
 #define URGE_RUNTIME_BASE_SANITIZER_H_
 
 #include <cstddef>
+#include <cstdint>
 
 #include "runtime/base/check.h"
 
@@ -67,8 +70,18 @@ inline bool HasLsan() { return __lsan_register_root_region != nullptr; }  // Has
 
 // Any of them: one look on fast paths. Set by FindSanitizers, before the first goroutine.
 extern bool g_has_sanitizer;  // [c]
+extern bool g_on_valgrind;    // [c]
 void FindSanitizers();
 inline bool HasSanitizer() { return g_has_sanitizer; }
+inline bool HasValgrind() { return g_on_valgrind; }
+
+// Makes [lo, hi) a stack to Valgrind, until the id is given back. Requires: HasValgrind().
+unsigned RegisterStackWithValgrind(std::uintptr_t lo, std::uintptr_t hi);
+// All of it may then be written again: the next closure is built where nobody's frame is yet.
+void DeregisterStackWithValgrind(unsigned id, std::uintptr_t lo, std::uintptr_t hi);
+// RSP goes down to `sp` from `before`, and Valgrind won't see it: what a push may write to, down to
+// the end of the red zone, is stack from now on. Signal-safe: yes. Requires: HasValgrind().
+void LowerStackForValgrind(std::uintptr_t before, std::uintptr_t sp);
 
 // What the caller has done so far happens before whatever follows an AnnotateAcquire of the same
 // address; an atomic acquire of instrumented code at that address does as well.

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <system_error>
 
+#include "runtime/base/sanitizer.h"
 #include "runtime/base/ticks.h"
 #include "runtime/base/word_lock.h"
 #include "runtime/preempt/map.h"
@@ -160,6 +161,9 @@ void Inject(ucontext_t& context) {
   greg_t* regs = context.uc_mcontext.gregs;
   auto sp = static_cast<std::uintptr_t>(regs[REG_RSP]);
   sp -= URGE_RED_ZONE_BYTES + sizeof(std::uint64_t);
+  if (URGE_UNLIKELY(base::HasValgrind())) {
+    base::LowerStackForValgrind(sp + URGE_RED_ZONE_BYTES + sizeof(std::uint64_t), sp);
+  }
   *reinterpret_cast<std::uint64_t*>(sp) = static_cast<std::uint64_t>(regs[REG_RIP]);
   regs[REG_RSP] = static_cast<greg_t>(sp);
   regs[REG_RIP] = reinterpret_cast<greg_t>(&urge_async_preempt);

@@ -34,6 +34,9 @@ void Unmake(G* gp) {
   if (base::HasLsan()) {
     __lsan_unregister_root_region(reinterpret_cast<void*>(gp->stack.lo), gp->stack.size());
   }
+  if (base::HasValgrind()) {
+    base::DeregisterStackWithValgrind(gp->fiber.valgrind_id, gp->stack.lo, gp->stack.hi);
+  }
   gp->fiber = Fiber();
 }
 
@@ -78,6 +81,9 @@ void AnnounceNewSlow(G* gp) {
   if (base::HasTsan()) gp->fiber.tsan_fiber = __tsan_create_fiber(0);
   if (base::HasLsan()) {
     __lsan_register_root_region(reinterpret_cast<void*>(gp->stack.lo), gp->stack.size());
+  }
+  if (base::HasValgrind()) {
+    gp->fiber.valgrind_id = base::RegisterStackWithValgrind(gp->stack.lo, gp->stack.hi);
   }
 }
 

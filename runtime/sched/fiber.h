@@ -42,6 +42,7 @@ struct Fiber {
   void* tsan_fiber = nullptr;    // of g0: the thread's own
   const void* bottom = nullptr;  // of g0 only: a G knows its stack; found when it is left
   std::size_t size = 0;
+  unsigned valgrind_id = 0;
   bool ends = false;  // it is about to be left for good
 };
 

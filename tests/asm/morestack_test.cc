@@ -1,6 +1,9 @@
 // morestack_test.cc: instrumented code computes the same with every prologue in the slow path, in
 // place or on new segments, as with none.
 // alone: asm/x86_64/switch.S
+//
+// Its segments are stacks that nobody announces to the address sanitizer.
+// skip: asan
 
 #include "asm/morestack.h"
 

@@ -32,6 +32,9 @@
 #include "runtime/preempt/withdrawal.h"
 #include "tests/preempt/plugin.h"
 
+// What handlers may read is never freed, and each test has a table of its own.
+extern "C" const char* __lsan_default_suppressions() { return "leak:TextTable::Publish"; }
+
 namespace map_test {
 [[gnu::noinline]] int DeniedLater(int x) { return x * 3 + static_cast<int>(getpid() == 0); }
 [[gnu::noinline]] int DeniedByDemangledName(int x) { return x * 5 + (getppid() == 0); }
