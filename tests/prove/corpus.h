@@ -19,6 +19,9 @@ CorpusRoutine corpus_sse, corpus_avx2, corpus_avx512, corpus_amx, corpus_bare_sw
 // corpus_cxx.cc
 CorpusRoutine corpus_varargs, corpus_frames, corpus_throw, corpus_switch, corpus_control_words;
 
+// corpus_runtime.cc
+CorpusRoutine corpus_runtime;
+
 // corpus_split.c, compiled with -fsplit-stack; the guard is poisoned while it runs.
 CorpusRoutine corpus_split;
 

@@ -10,7 +10,7 @@ set -u
 objects=${URGE_BUILD_DIR:?}/obj
 out=$URGE_BUILD_DIR/tests/prove/mutants
 others=()
-for source in tests/prove/{prove_test.cc,stepper.cc,corpus_cxx.cc,corpus_split.c,harness.S,corpus.S} \
+for source in tests/prove/{prove_test.cc,stepper.cc,corpus_cxx.cc,corpus_runtime.cc,corpus_split.c,harness.S,corpus.S} \
   asm/x86_64/{entry,wrap_pthread,real_pthread}.S runtime/preempt/xstate.cc; do
   others+=("$objects/$source.o")
 done

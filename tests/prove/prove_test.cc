@@ -52,6 +52,7 @@ constexpr Entry kCorpus[] = {
     {"urge_switch, bare", corpus_bare_switch},
     {"control words", corpus_control_words},
     {"__morestack", corpus_split},
+    {"run queue", corpus_runtime},
     {"throw and catch", corpus_throw, Needs::kWholeState},
 };
 
