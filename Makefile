@@ -22,6 +22,7 @@
 #   // build: -mavx512f          more flags for the compiler
 #   // link: -lz                 more flags for the linker
 #   // alone: asm/x86_64/switch.S  linked with these sources of the runtime instead of liburge.a
+#   // plain: why             linked with liburge-plain.a
 #   // compiler: clang++          compiled with this one, whatever CXX is
 #   // needs: boost/fiber/all.hpp  headers without which the program is left out
 #   // skip: asan tsan           configurations whose `make test` leaves this test out
@@ -206,7 +207,7 @@ $1: $(call object,$3) $(if $(uses_common),$(STRESS_COMMON)) \
 
 endef
 notes = $(strip $(foreach source,$2,$($1.$(source))))
-runtime_objects = $(if $(call notes,alone,$3),$(call object,$(call notes,alone,$3)),$(STATIC))
+runtime_objects = $(if $(call notes,alone,$3),$(call object,$(call notes,alone,$3)),$(if $(call notes,plain,$3),$(PLAIN_STATIC),$(STATIC)))
 uses_common = $(filter stress/% tests/stress/%,$3)
 
 STRESS_COMMON := $(BUILD)/stress/common.a

@@ -6,6 +6,8 @@
 //   2  the runtime's own, after its report
 //   4  as 0, but there were fewer than N calls
 // Anything else, or no end, is a fault of the runtime's.
+//
+// plain: it stands in for functions of libc itself
 
 #include <urge/urge.h>
 
