@@ -88,8 +88,6 @@ bool TryBlockThread() {
 
 void UnblockThread() { g_blocked.fetch_sub(1, std::memory_order_relaxed); }
 
-bool MayMove() { return true; }
-
 std::uint64_t DeadlineNs(clockid_t clock, const timespec* when) {
   if (when == nullptr) return base::kNever;
   const auto ns = [](const timespec& t) {

@@ -19,7 +19,8 @@
 // directly: its thread is its own.
 //
 // A goroutine that parked may go on on another thread, as after any of urge's own waits. These
-// functions don't use errno; see MayMove for what else its callers may keep of a thread.
+// functions don't use errno; what else its callers may keep of a thread is looked for first
+// (CallerMayMove), and a goroutine with such a frame blocks in libc, on its own thread.
 
 #ifndef URGE_RUNTIME_INTERPOSE_TURN_H_
 #define URGE_RUNTIME_INTERPOSE_TURN_H_
@@ -33,6 +34,7 @@
 #include <urge/time.h>
 
 #include "runtime/interpose/goroutine.h"
+#include "runtime/preempt/foreign_frames.h"
 #include "runtime/sched/park.h"
 
 namespace urge::interpose {
@@ -42,9 +44,6 @@ inline constexpr int kLockYields = 8;   // tries before queueing up
 inline constexpr int kMaxBlocked = 64;  // threads that block in libc for queues of goroutines
 // Pauses between tries where that many do; each is twice as long as the last.
 inline constexpr std::uint64_t kFirstPauseNs = 20'000, kLastPauseNs = 1'000'000;
-
-// May the goroutine go on on another thread after this call?
-bool MayMove();
 
 // CLOCK_MONOTONIC in ns when `clock` shows `when`; kNever for no time. A time in the past is 1.
 // Requires: a valid tv_nsec.
@@ -92,7 +91,7 @@ int Contend(const void* key, std::uint64_t deadline_ns, sched::WaitReason reason
     }
   }
   if (CurrentM()->p == nullptr) return wait();
-  if (!MayMove()) return InSyscall(CurrentM(), SyscallKind::kBlocks, wait);
+  if (!preempt::CallerMayMove()) return InSyscall(CurrentM(), SyscallKind::kBlocks, wait);
   for (int i = 0; i < kLockYields; ++i) {
     urge::yield();
     if ((result = attempt()) != kTaken) return result;

@@ -77,6 +77,37 @@ TEST_P(PthreadMutexTest, AHolderThatIsPreemptedComesToUnlock) {
   EXPECT_EQ(count, 16 * 20);
 }
 
+thread_local int g_mine = 0;
+
+// Keeps the address of a thread_local over the lock, as compilers do. Whose it is then.
+[[gnu::noinline]] bool StaysWithItsThread(std::mutex& mutex) {
+  int* const mine = &g_mine;
+  asm volatile("" : : "r"(mine) : "memory");
+  const pid_t before = gettid();
+  std::lock_guard lock(mutex);
+  Spin(100us);
+  asm volatile("" : : "r"(mine) : "memory");
+  return gettid() == before;
+}
+
+// Without CallerMayMove a contender comes back wherever a processor is free.
+TEST_P(PthreadMutexTest, AContenderWhoseCallerIsThreadBoundStaysWhereItIs) {
+  std::mutex mutex;
+  std::atomic<int> strayed{0};
+  run([&] {
+    wait_group all;
+    for (int g = 0; g < 8; ++g) {
+      all.go([&] {
+        for (int i = 0; i < 20; ++i) {
+          if (!StaysWithItsThread(mutex)) ++strayed;
+        }
+      });
+    }
+    all.wait();
+  });
+  EXPECT_EQ(strayed, 0);
+}
+
 // The holder is off its processor, and cannot come back before the contender blocks.
 TEST_P(PthreadMutexTest, AHolderThatSleepsComesToUnlock) {
   std::mutex mutex;
