@@ -15,7 +15,8 @@ using sched::M;
 bool IsRuntimeText(const void* pc) { return pc >= __start_urge_text && pc < __stop_urge_text; }
 
 bool IsGoroutineCall(const M* m, const void* caller) {
-  if (m->curg.load(std::memory_order_relaxed) == nullptr) return false;
+  const G* gp = m->curg.load(std::memory_order_relaxed);
+  if (gp == nullptr || gp->keeps_p != 0) return false;
   // The runtime holds locks and Ps, and knows what it calls.
   if (IsRuntimeText(caller)) return false;
   // A handler may have interrupted anything.

@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "runtime/preempt/request.h"
+#include "runtime/sched/park.h"
 #include "runtime/sched/start.h"
 #include "runtime/sched/switch.h"
 
@@ -58,6 +59,11 @@ bool StopTheWorld(std::uint64_t deadline_ns) {
   TakeWorld();
   const M* m = sched::CurrentM();
   P* own = m == nullptr ? nullptr : m->p;
+  // Or it would wait for the world to go on, which is its own to say.
+  if (sched::G* gp = sched::CurrentG()) {
+    ++gp->keeps_p;
+    gp->marked_by_use = true;
+  }
   std::int32_t wait;
   {
     base::RuntimeLock lock(g_sched.lock);
@@ -81,6 +87,7 @@ bool StopTheWorld(std::uint64_t deadline_ns) {
 void StartTheWorld() {
   M* m = sched::CurrentM();
   P* own = m == nullptr ? nullptr : m->p;
+  if (sched::G* gp = sched::CurrentG()) --gp->keeps_p;
   P* with_work = nullptr;
   {
     base::RuntimeLock lock(g_sched.lock);

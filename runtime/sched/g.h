@@ -81,6 +81,7 @@ struct alignas(base::kCacheLinePair) G {
   std::uint32_t wired_reasons = 0;      // [g] WiredReason bits
   std::uint32_t lock_thread_depth = 0;  // [g] lock_os_thread calls outstanding
   std::uint32_t blocking_depth = 0;     // [g] urge::blocking calls outstanding
+  std::uint32_t keeps_p = 0;            // [g] reasons why blocking calls don't give its P up
   std::uint32_t locks_held = 0;         // [g] that remember their thread: see kWiredByLock
   std::atomic<M*> wired_m{nullptr};     // [g] the M it is wired to. Go: g.lockedm
   // [a] Its code answers signals only, so the next slice end needs no waiting for a prologue.

@@ -189,6 +189,7 @@ void ResetUsed(G* gp) {
   gp->wired_reasons = 0;
   gp->lock_thread_depth = 0;
   gp->blocking_depth = 0;
+  gp->keeps_p = 0;
   gp->locks_held = 0;
   gp->wired_m.store(nullptr, std::memory_order_relaxed);
   gp->wants_signal.store(false, std::memory_order_relaxed);

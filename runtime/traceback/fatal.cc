@@ -58,7 +58,10 @@ Turn BeginReport() {
   int reporter = 0;
   const int self = base::Gettid();
   if (g_reporting_tid.compare_exchange_strong(reporter, self)) {
-    if (G* gp = sched::CurrentG()) ++gp->no_preempt;
+    if (G* gp = sched::CurrentG()) {
+      ++gp->no_preempt;
+      ++gp->keeps_p;
+    }
     return Turn::kMine;
   }
   if (reporter == self) return Turn::kNested;
