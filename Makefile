@@ -309,6 +309,7 @@ check-built: libs
 	@scripts/check-layers
 	@scripts/check-headers
 	@scripts/check-exports $(SHARED)
+	@scripts/check-contract
 
 # ---- Installation -------------------------------------------------------------------------------
 
