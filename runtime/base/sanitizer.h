@@ -73,6 +73,11 @@ extern bool g_has_sanitizer;  // [c]
 extern bool g_on_valgrind;    // [c]
 void FindSanitizers();
 inline bool HasSanitizer() { return g_has_sanitizer; }
+// Is the code at `pc` a sanitizer's own, in a library of its own? What it calls of libc, to read
+// symbols for a report, it may call under its locks: nobody may be switched off for it. (Where a
+// sanitizer is linked into the program, as clang does, it makes its system calls itself.)
+bool IsSanitizerText(const void* pc);
+
 inline bool HasValgrind() { return g_on_valgrind; }
 
 // Makes [lo, hi) a stack to Valgrind, until the id is given back. Requires: HasValgrind().

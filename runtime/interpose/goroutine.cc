@@ -1,5 +1,6 @@
 #include "runtime/interpose/goroutine.h"
 
+#include "runtime/base/sanitizer.h"
 #include "runtime/preempt/signal.h"
 
 extern "C" {
@@ -19,6 +20,7 @@ bool IsGoroutineCall(const M* m, const void* caller) {
   if (gp == nullptr || gp->keeps_p != 0) return false;
   // The runtime holds locks and Ps, and knows what it calls.
   if (IsRuntimeText(caller)) return false;
+  if (URGE_UNLIKELY(base::HasSanitizer()) && base::IsSanitizerText(caller)) return false;
   // A handler may have interrupted anything.
   return !preempt::OnSignalStack(m);
 }
