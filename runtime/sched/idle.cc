@@ -100,7 +100,7 @@ void SleepUntilP(M* m) {
 
 // After the announcement: is there anything to run after all? If so takes an idle P for it.
 bool FindsWorkAfterAll(M* m) {
-  const int procs = g_sched.procs.load(std::memory_order_relaxed);
+  const int procs = g_sched.procs.load(std::memory_order_acquire);
   bool work = g_sched.global_size.load(std::memory_order_relaxed) != 0;
   for (int i = 0; i < procs && !work; ++i) work = !g_sched.all_ps[i]->queue.Empty();
   if (!work) return false;
@@ -123,7 +123,8 @@ bool FindsWorkAfterAll(M* m) {
 
 void GiveP(M* m, P* p, bool spinning) {
   URGE_CHECK(m->next_p == nullptr);
-  m->spinning = spinning;
+  // Only then: a wired M may be given a P while it is still on its way to sleep, looking.
+  if (spinning) m->spinning = true;
   m->next_p = p;
   WakeM(m);
 }
@@ -364,7 +365,7 @@ void StartWiredM(M* m, G* gp) {
 
 std::uint64_t EarliestTimerNs() {
   std::uint64_t earliest = base::kNever;
-  const int procs = g_sched.procs.load(std::memory_order_relaxed);
+  const int procs = g_sched.procs.load(std::memory_order_acquire);
   for (int i = 0; i < procs; ++i) {
     earliest = std::min(earliest, g_sched.all_ps[i]->timers.earliest_ns());
   }

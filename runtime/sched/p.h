@@ -44,9 +44,9 @@ struct alignas(base::kCacheLine) P {
   // [a] The only P: nobody can steal from it. Set while the world is stopped; cleared then or by
   // EndSolo.
   std::atomic<bool> solo{false};
-  bool spare = false;                         // [s] stands in for a stuck one; see spare.cc
-  std::int32_t id = 0;                        // [c]
-  std::atomic<M*> m{nullptr};                 // [p] owner, null when idle
+  std::atomic<bool> spare{false};  // [s] written; stands in for a stuck one; see spare.cc
+  std::int32_t id = 0;             // [c]
+  std::atomic<M*> m{nullptr};      // [p] owner, null when idle
   std::uint64_t goid_next = 0, goid_end = 0;  // [p] batch of ids
   base::Stack<G, &G::link> free;              // [p] dead goroutines. Go: p.gFree
 

@@ -57,10 +57,10 @@ struct alignas(base::kCacheLine) Scheduler {
   std::atomic<bool> sysmon_watches{false};
   std::atomic<std::uint64_t> sysmon_until_ns{base::kNever};  // [a] how long sysmon sleeps
   std::atomic<std::int32_t> global_size{0};                  // [s] written; read anywhere as a hint
-  std::atomic<std::int32_t> procs{0};                        // [w], or [s] for spare ones
-  std::atomic<bool> stop_requested{false};                   // [s] written. Go: sched.gcwaiting
-  std::atomic<std::int32_t> spare_ps{0};                     // [s] written; of `procs`
-  std::int32_t stuck_ps ABSL_GUARDED_BY(lock) = 0;           // Ps that spare ones stand in for
+  std::atomic<std::int32_t> procs{0};       // [w], or [s] for spare ones; acquire finds them
+  std::atomic<bool> stop_requested{false};  // [s] written. Go: sched.gcwaiting
+  std::atomic<std::int32_t> spare_ps{0};    // [s] written; of `procs`
+  std::int32_t stuck_ps ABSL_GUARDED_BY(lock) = 0;  // Ps that spare ones stand in for
 
   Settings settings;                // [c]
   Hooks hooks;                      // [c]

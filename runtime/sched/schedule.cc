@@ -128,7 +128,7 @@ G* StealFrom(P* p, P* victim, bool last_round) {
 }
 
 G* Steal(M* m, P* p) {
-  const auto procs = static_cast<std::uint32_t>(g_sched.procs.load(std::memory_order_relaxed));
+  const auto procs = static_cast<std::uint32_t>(g_sched.procs.load(std::memory_order_acquire));
   for (int round = 0; round < base::kStealRounds; ++round) {
     const bool last = round == base::kStealRounds - 1;
     RandomOrder order(m, procs);
@@ -169,7 +169,7 @@ bool RunExpiredTimers(M* m, bool of_all_ps) {
   };
   run(p->timers);
   if (of_all_ps) {
-    const int procs = g_sched.procs.load(std::memory_order_relaxed);
+    const int procs = g_sched.procs.load(std::memory_order_acquire);
     for (int i = 0; i < procs && (storm || ran == 0); ++i) run(g_sched.all_ps[i]->timers);
   }
   const std::uint64_t earliest = of_all_ps ? EarliestTimerNs() : p->timers.earliest_ns();

@@ -100,13 +100,14 @@ M* NewM() {
   if (m != nullptr) return m;
   m = new (std::nothrow) M;
   if (m == nullptr) base::Fatal("out of memory for a thread of the scheduler");
-  M* head = g_sched.all_ms.load(std::memory_order_relaxed);
+  // acquire: the id of an M that another thread has just made is read.
+  M* head = g_sched.all_ms.load(std::memory_order_acquire);
   do {
     m->all_next = head;
     m->id = head == nullptr ? 0 : head->id + 1;
     // release: publishes the M to walkers' acquire.
   } while (!g_sched.all_ms.compare_exchange_weak(head, m, std::memory_order_release,
-                                                 std::memory_order_relaxed));
+                                                 std::memory_order_acquire));
   return m;
 }
 

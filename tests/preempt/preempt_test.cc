@@ -1,4 +1,7 @@
 // Preemption as goroutines see it: who is stopped, by which means, and who is left alone.
+//
+// Half of it is about signals, and the settings are changed under a running sysmon.
+// skip: tsan
 
 #include <gtest/gtest.h>
 
