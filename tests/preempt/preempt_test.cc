@@ -398,10 +398,13 @@ TEST_F(PreemptTest, AGoroutineThatBlocksSignalsIsLeftAloneUntilItUnblocksThem) {
 }
 
 std::atomic<int> g_alarms{0}, g_switched_in_handler{0};
-std::atomic<std::uint64_t> g_others{0};
+std::atomic<std::uint64_t> g_others{0}, g_alarmed_goroutine{0};
 
 // Runs on the goroutine's own stack: no SA_ONSTACK.
 void OnAlarm(int) {
+  // The thread may wait for the goroutine, which asked for its identity and so keeps it, while
+  // others run.
+  if (urge::goid() != g_alarmed_goroutine) return;
   const std::uint64_t before = g_others.load();
   const auto until = Clock::now() + 15ms;
   while (Clock::now() < until) {
@@ -426,6 +429,7 @@ TEST_F(PreemptTest, AUsersHandlerOnTheGoroutinesStackIsNotSwitchedOff) {
         urge::yield();
       }
     });
+    g_alarmed_goroutine = urge::goid();
     // A timer sends the signal, so that no frame of the C library is below the handler.
     timer_t timer;
     {
@@ -437,7 +441,7 @@ TEST_F(PreemptTest, AUsersHandlerOnTheGoroutinesStackIsNotSwitchedOff) {
       ASSERT_EQ(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
     }
     for (int i = 0; i < 5; ++i) {
-      const itimerspec soon{{0, 0}, {0, 1'000'000}};
+      const itimerspec soon{{0, 1'000'000}, {0, 1'000'000}};
       timer_settime(timer, 0, &soon, nullptr);
       while (g_alarms.load(std::memory_order_relaxed) == i) {
       }
@@ -447,7 +451,7 @@ TEST_F(PreemptTest, AUsersHandlerOnTheGoroutinesStackIsNotSwitchedOff) {
     group.wait();
   });
   sigaction(SIGALRM, &former, nullptr);
-  EXPECT_EQ(g_alarms, 5);
+  EXPECT_GE(g_alarms, 5);
   EXPECT_EQ(g_switched_in_handler, 0);
 }
 
