@@ -111,7 +111,7 @@ unsigned FlagsOf(const pthread_cond_t* condition) {
 template <class Wait>
 int WaitFor(M* m, pthread_cond_t* condition, pthread_mutex_t* mutex, clockid_t clock,
             const timespec* when, Wait wait) {
-  if (m->p == nullptr || (FlagsOf(condition) & kShared) != 0 || !preempt::CallerMayMove()) {
+  if (m->p == nullptr || (FlagsOf(condition) & kShared) != 0 || !CallerMayMove()) {
     return InSyscall(m, SyscallKind::kBlocks, wait);
   }
   if (!IsValid(when) || (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC)) return EINVAL;

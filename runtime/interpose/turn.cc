@@ -1,6 +1,9 @@
 #include "runtime/interpose/turn.h"
 
 #include "runtime/base/lock.h"
+#include "runtime/preempt/foreign_frames.h"
+#include "runtime/preempt/thread_bound.h"
+#include "runtime/traceback/frames.h"
 
 namespace urge::interpose {
 
@@ -84,6 +87,19 @@ bool TryBlockThread() {
   if (g_blocked.fetch_add(1, std::memory_order_relaxed) < kMaxBlocked) return true;
   UnblockThread();
   return false;
+}
+
+bool CallerMayMove() {
+  const sched::G* gp = sched::CurrentG();
+  // Wired for longer than this wait: it comes back to its thread in any case.
+  if ((gp->wired_reasons & ~std::uint32_t{sched::kWiredByFrame}) != 0) return true;
+  const auto is_free = [](const preempt::Frame& frame) {
+    const preempt::TextKind kind = preempt::PreemptionMap::Classify(frame.lookup_pc());
+    if (kind == preempt::TextKind::kRuntime) return true;
+    return frame.has_cfi && !preempt::IsThreadBound(frame.function);
+  };
+  return preempt::WalkFrames(traceback::CaptureContext().registers, gp->stack.lo, gp->stack.hi,
+                             preempt::kForeignFramesMax, is_free) == preempt::WalkEnd::kEndOfStack;
 }
 
 void UnblockThread() { g_blocked.fetch_sub(1, std::memory_order_relaxed); }

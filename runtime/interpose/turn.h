@@ -34,7 +34,6 @@
 #include <urge/time.h>
 
 #include "runtime/interpose/goroutine.h"
-#include "runtime/preempt/foreign_frames.h"
 #include "runtime/sched/park.h"
 
 namespace urge::interpose {
@@ -44,6 +43,11 @@ inline constexpr int kLockYields = 8;   // tries before queueing up
 inline constexpr int kMaxBlocked = 64;  // threads that block in libc for queues of goroutines
 // Pauses between tries where that many do; each is twice as long as the last.
 inline constexpr std::uint64_t kFirstPauseNs = 20'000, kLastPauseNs = 1'000'000;
+
+// May the calling goroutine go on on another thread after this call, which ordinary code does not
+// expect of it? Not if one of its frames, libraries' included, may keep something of its thread, or
+// can't be looked at. Takes no lock, allocates nothing; about 0.3 us a frame when warm.
+bool CallerMayMove();
 
 // CLOCK_MONOTONIC in ns when `clock` shows `when`; kNever for no time. A time in the past is 1.
 // Requires: a valid tv_nsec.
@@ -91,7 +95,7 @@ int Contend(const void* key, std::uint64_t deadline_ns, sched::WaitReason reason
     }
   }
   if (CurrentM()->p == nullptr) return wait();
-  if (!preempt::CallerMayMove()) return InSyscall(CurrentM(), SyscallKind::kBlocks, wait);
+  if (!CallerMayMove()) return InSyscall(CurrentM(), SyscallKind::kBlocks, wait);
   for (int i = 0; i < kLockYields; ++i) {
     urge::yield();
     if ((result = attempt()) != kTaken) return result;

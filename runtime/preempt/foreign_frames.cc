@@ -3,7 +3,6 @@
 #include "runtime/preempt/foreign_frames.h"
 
 #include "runtime/preempt/thread_bound.h"
-#include "runtime/sched/current.h"
 
 namespace urge::preempt {
 
@@ -62,32 +61,6 @@ ForeignFrames FindForeignFrames(const WalkStart& start, std::span<const StackRan
       break;
   }
   return found;
-}
-
-bool CallerMayMove() {
-  WalkStart here{};
-  asm volatile(
-      "leaq 0f(%%rip), %%rax\n\t"
-      "movq %%rax, %0\n\t"
-      "movq %%rsp, %1\n\t"
-      "movq %%rbp, %2\n\t"
-      "movq %%rbx, %3\n\t"
-      "movq %%r12, %4\n\t"
-      "movq %%r13, %5\n\t"
-      "movq %%r14, %6\n\t"
-      "movq %%r15, %7\n"
-      "0:"
-      : "=m"(here.rip), "=m"(here.rsp), "=m"(here.rbp), "=m"(here.rbx), "=m"(here.r12),
-        "=m"(here.r13), "=m"(here.r14), "=m"(here.r15)
-      :
-      : "rax");
-  const sched::G* gp = sched::CurrentM()->curg.load(std::memory_order_relaxed);
-  const auto is_free = [](const Frame& frame) {
-    if (PreemptionMap::Classify(frame.lookup_pc()) == TextKind::kRuntime) return true;
-    return frame.has_cfi && !IsThreadBound(frame.function);
-  };
-  return WalkFrames(here, gp->stack.lo, gp->stack.hi, kForeignFramesMax, is_free) ==
-         WalkEnd::kEndOfStack;
 }
 
 }  // namespace urge::preempt

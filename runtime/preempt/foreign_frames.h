@@ -62,12 +62,6 @@ ForeignFrames FindForeignFrames(const WalkStart& start, std::span<const StackRan
 // The rule for one frame.
 bool MayHoldLock(TextKind kind);
 
-// For a call that ordinary code does not expect to move it to another thread, as it would one of
-// urge's: does no frame of the calling goroutine, libraries' included, keep anything of its thread?
-// No where that can't be told. Runs on: G, with 8 KiB of stack to spare. Takes about as long as the
-// walk above; takes no lock, allocates nothing.
-bool CallerMayMove();
-
 }  // namespace urge::preempt
 
 #endif  // URGE_RUNTIME_PREEMPT_FOREIGN_FRAMES_H_
