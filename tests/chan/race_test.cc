@@ -1,4 +1,7 @@
 // Races that a window of a few instructions would show, many thousand times over.
+//
+// Its many thousand goroutines take TSan a millisecond each to start.
+// skip: tsan
 
 #include <urge/urge.h>
 

@@ -1,4 +1,5 @@
-// Two goroutines that never call anything share a processor: each is preempted by injection only.
+// A goroutine that never calls anything shares a processor with one that sleeps: it is preempted by
+// injection only, and goes on as soon as the other sleeps again.
 
 #include <urge/urge.h>
 
@@ -17,8 +18,8 @@ int main() {
   using namespace std::chrono_literals;
   urge::run({.procs = 1, .slice = 1ms}, [] {
     urge::wait_group group;
-    for (int i = 0; i < 2; ++i) group.go(CallFreeHog);
-    urge::sleep_for(100ms);
+    group.go(CallFreeHog);
+    for (int i = 0; i < 100; ++i) urge::sleep_for(1ms);
     g_stop = true;
     group.wait();
   });

@@ -1,4 +1,7 @@
 // Sleeping: never too short, and anything that a duration can say.
+//
+// Ten thousand sleepers are more than TSan has memory and numbers for.
+// skip: tsan
 
 #include <urge/detail/clock.h>
 #include <urge/urge.h>
