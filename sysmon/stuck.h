@@ -2,12 +2,10 @@
 // a library's own system calls.
 //
 //  1. A goroutine doesn't answer, its slice is over, and others wait for its P. If between two
-//  looks
-//     its thread has used next to no CPU time, and it sleeps in the kernel, its P is stuck.
+//     looks its thread has used next to no CPU time, and it sleeps in the kernel, its P is stuck.
 //  2. A spare P is added (sched/spare.cc), and works in the stuck one's stead.
 //  3. The stuck P tells when it next switches; failing that sysmon sees its thread compute. Then
-//  the
-//     last spare P goes.
+//     the last spare P goes.
 //
 // A thread that is merely kept off its CPU by other threads of the machine is running, not
 // sleeping, in the kernel's eyes, and is left alone.

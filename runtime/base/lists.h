@@ -77,6 +77,19 @@ class Queue {
     }
     return item;
   }
+  // Linear. False if the item isn't here.
+  bool Remove(T* item) {
+    T* before = nullptr;
+    for (T* at = head_; at != nullptr; before = at, at = at->*Link) {
+      if (at != item) continue;
+      (before == nullptr ? head_ : before->*Link) = item->*Link;
+      if (tail_ == item) tail_ = before;
+      item->*Link = nullptr;
+      --size_;
+      return true;
+    }
+    return false;
+  }
   // Appends all of `other`, which is left empty.
   void Append(Queue& other) {
     if (other.head_ == nullptr) return;

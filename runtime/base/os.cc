@@ -12,20 +12,11 @@
 namespace urge::base {
 namespace {
 
-// In place of syscall(3), which the runtime stands in for on goroutines: a lock of the runtime's
-// must not come back to the scheduler. Leaves errno alone.
+// Not by syscall(3): a lock of the runtime's must not come back to the scheduler.
 long Futex(const std::atomic<std::uint32_t>* word, long op, std::uint32_t value,
            const timespec* timeout, long bits) {
-  long result = SYS_futex;
-  register const timespec* r10 asm("r10") = timeout;
-  register const void* r8 asm("r8") = nullptr;
-  register long r9 asm("r9") = bits;
-  asm volatile("syscall"
-               : "+a"(result)
-               : "D"(word), "S"(op | FUTEX_PRIVATE_FLAG), "d"(static_cast<long>(value)), "r"(r10),
-                 "r"(r8), "r"(r9)
-               : "rcx", "r11", "memory");
-  return result;
+  return RawSyscall(SYS_futex, reinterpret_cast<long>(word), op | FUTEX_PRIVATE_FLAG,
+                    static_cast<long>(value), reinterpret_cast<long>(timeout), 0, bits);
 }
 
 }  // namespace

@@ -16,6 +16,22 @@ std::uint64_t NowNs();
 // The kernel's id of the calling thread. Signal-safe: yes.
 int Gettid();
 
+// The kernel's answer to a system call: a negative error number where libc has -1 and errno, which
+// is left alone. In place of syscall(3), which the runtime stands in for on goroutines.
+// Signal-safe: yes.
+inline long RawSyscall(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0,
+                       long f = 0) {
+  register long r10 asm("r10") = d;
+  register long r8 asm("r8") = e;
+  register long r9 asm("r9") = f;
+  long result = number;
+  asm volatile("syscall"
+               : "+a"(result)
+               : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+               : "rcx", "r11", "memory");
+  return result;
+}
+
 // Sleeps while *word == expected, until a FutexWake or (Until) CLOCK_MONOTONIC reaches
 // deadline_ns (kNever: no deadline). May return early for no reason, as futexes do; keeps errno.
 void FutexWait(const std::atomic<std::uint32_t>* word, std::uint32_t expected);

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "runtime/interpose/libc.h"
+#include "runtime/interpose/limit.h"
 #include "runtime/interpose/turn.h"
 
 namespace urge::interpose {
@@ -33,7 +34,7 @@ namespace {
 using sched::M;
 using sched::SyscallKind;
 
-constexpr std::uint64_t kNsPerS = 1'000'000'000, kNsPerMs = 1'000'000;
+constexpr std::uint64_t kNsPerMs = 1'000'000;
 
 }  // namespace
 
@@ -115,6 +116,10 @@ URGE_BLOCKING(kShort, ssize_t, mq_timedreceive, (mqd_t queue, char* data, size_t
     return InSyscall(m, SyscallKind::kind, [=] { return libc_##name arguments; });     \
   }
 
+URGE_LONG(kBlocks, int, pthread_barrier_wait, (pthread_barrier_t* barrier), (barrier))
+URGE_LONG(kBlocks, int, pthread_join, (pthread_t thread, void** result), (thread, result))
+URGE_LONG(kBlocks, int, pthread_timedjoin_np, (pthread_t thread, void** result, const timespec* when), (thread, result, when))
+URGE_LONG(kBlocks, int, pthread_clockjoin_np, (pthread_t thread, void** result, clockid_t clock, const timespec* when), (thread, result, clock, when))
 URGE_LONG(kBlocks, int, sigwait, (const sigset_t* set, int* signal), (set, signal))
 URGE_LONG(kBlocks, int, system, (const char* command), (command))
 URGE_LONG(kBlocks, int, pclose, (FILE* stream), (stream))
@@ -126,39 +131,9 @@ URGE_LONG(kShort, int, getnameinfo, (const sockaddr* address, socklen_t size, ch
 URGE_LONG(kShort, hostent*, gethostbyname, (const char* name), (name))
 // clang-format on
 
-// ---- With a time limit
-// ----------------------------------------------------------------------------
+// ---- With a time limit ----
 
 namespace {
-
-// What is left of a relative time limit. The first answer is the caller's own value.
-class Limit {
- public:
-  explicit Limit(std::uint64_t limit_ns) : end_ns_(EndOf(limit_ns)) {}
-
-  std::uint64_t LeftNs() const {
-    const std::uint64_t now = base::NowNs();
-    return now < end_ns_ ? end_ns_ - now : 0;
-  }
-  timespec Left() const {
-    const std::uint64_t ns = LeftNs();
-    return {static_cast<time_t>(ns / kNsPerS), static_cast<long>(ns % kNsPerS)};
-  }
-
- private:
-  static std::uint64_t EndOf(std::uint64_t limit_ns) {
-    const std::uint64_t now = base::NowNs();
-    return limit_ns < base::kNever - now ? now + limit_ns : base::kNever;
-  }
-
-  const std::uint64_t end_ns_;
-};
-
-std::uint64_t NsOf(const timespec& t) {
-  constexpr auto kMax = static_cast<time_t>(base::kNever / kNsPerS - 1);
-  if (t.tv_sec > kMax) return base::kNever;
-  return static_cast<std::uint64_t>(t.tv_sec) * kNsPerS + static_cast<std::uint64_t>(t.tv_nsec);
-}
 
 // call(milliseconds), a negative number meaning for ever.
 template <class Call>
@@ -170,22 +145,6 @@ auto BlockForMs(M* m, int limit_ms, Call call) {
     // Rounded up: a time limit never ends early.
     const int left_ms = static_cast<int>((limit.LeftNs() + kNsPerMs - 1) / kNsPerMs);
     return call(std::exchange(again, true) ? left_ms : limit_ms);
-  });
-}
-
-// call(time), null meaning for ever.
-template <class Call>
-auto BlockFor(M* m, const timespec* time, Call call) {
-  if (time == nullptr || time->tv_sec < 0 || !IsValid(time)) {
-    return Block(m, SyscallKind::kShort, [&] { return call(time); });
-  }
-  const Limit limit(NsOf(*time));
-  timespec left;
-  const timespec* next = time;
-  return Block(m, SyscallKind::kShort, [&] {
-    const timespec* now = std::exchange(next, &left);
-    if (now == &left) left = limit.Left();
-    return call(now);
   });
 }
 
@@ -264,10 +223,10 @@ URGE_INTERPOSE(int, semtimedop, (int id, sembuf* operations, size_t n, const tim
                   [=](const timespec* left) { return libc_semtimedop(id, operations, n, left); });
 }
 
-// ---- Sleeping
-// ------------------------------------------------------------------------------------- A sleeping
-// goroutine keeps its thread, since these functions tell by errno what happened; urge::sleep_for
-// doesn't, and costs no thread.
+// ---- Sleeping ----
+//
+// A sleeping goroutine keeps its thread, since these functions tell by errno what happened;
+// urge::sleep_for doesn't, and costs no thread.
 
 URGE_INTERPOSE(int, clock_nanosleep,
                (clockid_t clock, int flags, const timespec* time, timespec* left),

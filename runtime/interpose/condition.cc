@@ -18,6 +18,7 @@
 
 #include <pthread.h>
 
+#include "runtime/base/lists.h"
 #include "runtime/interpose/libc.h"
 #include "runtime/interpose/mutex.h"
 #include "runtime/interpose/turn.h"
@@ -39,65 +40,50 @@ struct Sleeper : sched::Waiter {
 struct Bucket {
   base::RuntimeMutex lock{base::LockRank::kWaitQueue};
   std::atomic<int> sleepers{0};  // [lock] written; read as a hint, see the top
-  Sleeper* head ABSL_GUARDED_BY(lock) = nullptr;
-  Sleeper* tail ABSL_GUARDED_BY(lock) = nullptr;
+  base::Queue<Sleeper, &Sleeper::later> list ABSL_GUARDED_BY(lock);
 
   void Append(Sleeper* s) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock) {
-    (tail == nullptr ? head : tail->later) = s;
-    tail = s;
-    sleepers.store(sleepers.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    list.PushBack(s);
+    Count();
   }
-  // Takes out, in order, whom `wanted` accepts, at most `max`; returns them as a list.
-  template <class Wanted>
-  Sleeper* Take(int max, Wanted wanted) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock) {
-    Sleeper* taken = nullptr;
-    Sleeper** end = &taken;
-    Sleeper* before = nullptr;
-    for (Sleeper* s = head; s != nullptr && max > 0;) {
-      Sleeper* const later = s->later;
-      if (!wanted(s)) {
-        before = s;
-      } else {
-        (before == nullptr ? head : before->later) = later;
-        if (tail == s) tail = before;
-        s->later = nullptr;
-        *end = s;
-        end = &s->later;
-        --max;
-        sleepers.store(sleepers.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
-      }
-      s = later;
+  bool Remove(Sleeper* s) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock) {
+    const bool removed = list.Remove(s);
+    Count();
+    return removed;
+  }
+  // Takes out, in order, at most `max` of those that wait for `condition`.
+  base::Queue<Sleeper, &Sleeper::later> Take(const pthread_cond_t* condition, int max)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock) {
+    base::Queue<Sleeper, &Sleeper::later> taken, left;
+    while (taken.size() < max && !list.empty()) {
+      Sleeper* s = list.PopFront();
+      (s->condition == condition ? taken : left).PushBack(s);
     }
+    left.Append(list);
+    list = left;
+    Count();
     return taken;
   }
-  bool Remove(const Sleeper* s) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock) {
-    return Take(1, [s](const Sleeper* at) { return at == s; }) != nullptr;
+
+ private:
+  void Count() ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock) {
+    sleepers.store(list.size(), std::memory_order_relaxed);
   }
 };
 
-constexpr std::size_t kBuckets = 64;  // a power of two
 constinit Bucket g_buckets[kBuckets];
 
-Bucket& BucketOf(const pthread_cond_t* condition) {
-  const auto word = reinterpret_cast<std::uintptr_t>(condition) * 0x9e3779b97f4a7c15u;
-  return g_buckets[word >> 58 & (kBuckets - 1)];
-}
-
 void WakeSleepers(const pthread_cond_t* condition, int max) {
-  Bucket& bucket = BucketOf(condition);
+  Bucket& bucket = g_buckets[BucketOf(condition)];
   if (URGE_LIKELY(bucket.sleepers.load(std::memory_order_relaxed) == 0)) return;
   // In a forked child there are none; the lists are their parent's.
   if (!sched::g_started.load(std::memory_order_relaxed)) return;
-  Sleeper* list;
+  base::Queue<Sleeper, &Sleeper::later> taken;
   {
     base::RuntimeLock lock(bucket.lock);
-    list = bucket.Take(max, [=](const Sleeper* s) { return s->condition == condition; });
+    taken = bucket.Take(condition, max);
   }
-  while (list != nullptr) {
-    Sleeper* const later = list->later;  // it is gone after Wake()
-    list->Wake();
-    list = later;
-  }
+  while (Sleeper* s = taken.PopFront()) s->Wake();
 }
 
 // glibc's nptl/pthread_cond_common.c: flags in the low bits of the count of references.
@@ -116,7 +102,7 @@ int WaitFor(M* m, pthread_cond_t* condition, pthread_mutex_t* mutex, clockid_t c
   }
   if (!IsValid(when) || (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC)) return EINVAL;
   const std::uint64_t deadline_ns = DeadlineNs(clock, when);
-  Bucket& bucket = BucketOf(condition);
+  Bucket& bucket = g_buckets[BucketOf(condition)];
   Sleeper self(condition);
   bucket.lock.Lock();
   bucket.Append(&self);
@@ -128,8 +114,8 @@ int WaitFor(M* m, pthread_cond_t* condition, pthread_mutex_t* mutex, clockid_t c
   const bool woken = self.WaitUntil(
       bucket.lock, sched::WaitReason::kConditionWait, deadline_ns,
       [](void* arg) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-        const auto* sleeper = static_cast<Sleeper*>(arg);
-        return BucketOf(sleeper->condition).Remove(sleeper);
+        auto* sleeper = static_cast<Sleeper*>(arg);
+        return g_buckets[BucketOf(sleeper->condition)].Remove(sleeper);
       },
       &self);
   if (const int error = LockMutex(mutex); error != 0) return error;

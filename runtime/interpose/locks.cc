@@ -1,5 +1,4 @@
-// rwlocks, semaphores, pthread_once and the locks of FILEs: as mutex.cc. Barriers and threads to
-// join are waited for in libc, one thread for each who waits.
+// rwlocks, semaphores, pthread_once and the locks of FILEs: as mutex.cc.
 //
 // A rwlock remembers a writer by thread, and no reader: only a writer is wired. Readers and writers
 // queue apart, since under a writer's nose libc may let readers in whom others wait for.
@@ -97,8 +96,7 @@ URGE_INTERPOSE(int, pthread_rwlock_unlock, (pthread_rwlock_t * lock), (lock)) {
   return result;
 }
 
-// ---- Semaphores: they tell by errno, so who waits keeps its thread, and blocks it
-// -----------------
+// ---- Semaphores: they tell by errno, so who waits keeps its thread, and blocks it ----
 
 URGE_LIBC(int, sem_trywait, (sem_t * semaphore), (semaphore))
 
@@ -133,8 +131,7 @@ URGE_INTERPOSE(int, sem_clockwait, (sem_t * semaphore, clockid_t clock, const ti
   return WaitSemaphore(m, semaphore, [=] { return libc_sem_clockwait(semaphore, clock, when); });
 }
 
-// ---- FILEs: recursive, and owned by a thread
-// ------------------------------------------------------
+// ---- FILEs: recursive, and owned by a thread ----
 
 URGE_INTERPOSE(int, ftrylockfile, (FILE * file), (file)) {
   const M* m = URGE_GOROUTINE_M();
@@ -162,8 +159,7 @@ URGE_INTERPOSE(void, funlockfile, (FILE * file), (file)) {
   if (m != nullptr) ReleaseThread();
 }
 
-// ---- pthread_once
-// ---------------------------------------------------------------------------------
+// ---- pthread_once ----
 
 URGE_INTERPOSE(int, pthread_once, (pthread_once_t * once, void (*function)()), (once, function)) {
   const M* m = URGE_GOROUTINE_M();
@@ -183,28 +179,5 @@ URGE_INTERPOSE(int, pthread_once, (pthread_once_t * once, void (*function)()), (
   } out{turn};
   return libc_pthread_once(once, function);
 }
-
-// ---- Whole threads
-// --------------------------------------------------------------------------------
-
-URGE_INTERPOSE(int, pthread_barrier_wait, (pthread_barrier_t * barrier), (barrier)) {
-  M* m = URGE_GOROUTINE_M();
-  if (URGE_LIKELY(m == nullptr)) return libc_pthread_barrier_wait(barrier);
-  return InSyscall(m, SyscallKind::kBlocks, [=] { return libc_pthread_barrier_wait(barrier); });
-}
-
-#define URGE_JOIN(name, parameters, arguments)                                        \
-  URGE_INTERPOSE(int, name, parameters, arguments) {                                  \
-    M* m = URGE_GOROUTINE_M();                                                        \
-    if (URGE_LIKELY(m == nullptr)) return libc_##name arguments;                      \
-    return InSyscall(m, SyscallKind::kBlocks, [=] { return libc_##name arguments; }); \
-  }
-
-URGE_JOIN(pthread_join, (pthread_t thread, void** result), (thread, result))
-URGE_JOIN(pthread_timedjoin_np, (pthread_t thread, void** result, const timespec* when),
-          (thread, result, when))
-URGE_JOIN(pthread_clockjoin_np,
-          (pthread_t thread, void** result, clockid_t clock, const timespec* when),
-          (thread, result, clock, when))
 
 }  // namespace urge::interpose

@@ -9,7 +9,7 @@
 #include <linux/futex.h>
 #include <sys/syscall.h>
 
-#include "runtime/interpose/goroutine.h"
+#include "runtime/interpose/limit.h"
 
 #include <urge/detail/export.h>
 
@@ -18,22 +18,6 @@ namespace {
 
 using sched::M;
 using sched::SyscallKind;
-
-struct Arguments {
-  long a, b, c, d, e, f;
-};
-
-long Kernel(long number, const Arguments& x) {
-  register long r10 asm("r10") = x.d;
-  register long r8 asm("r8") = x.e;
-  register long r9 asm("r9") = x.f;
-  long result = number;
-  asm volatile("syscall"
-               : "+a"(result)
-               : "D"(x.a), "S"(x.b), "d"(x.c), "r"(r10), "r"(r8), "r"(r9)
-               : "rcx", "r11", "memory");
-  return result;
-}
 
 // The kernel's convention to libc's.
 long Return(long result) {
@@ -109,36 +93,19 @@ extern "C" URGE_API long interposed_syscall(long number, long a, long b, long c,
                                             long f) __asm__("syscall");
 // The ABI passes variable arguments of these types as it does named ones.
 extern "C" long interposed_syscall(long number, long a, long b, long c, long d, long e, long f) {
-  Arguments arguments{a, b, c, d, e, f};
-  if (URGE_LIKELY(sched::CurrentM() == nullptr) || !MayBlock(number, b)) {
-    return Return(Kernel(number, arguments));
-  }
+  const auto call = [=](long fourth) {
+    return Return(base::RawSyscall(number, a, b, c, fourth, e, f));
+  };
+  if (URGE_LIKELY(sched::CurrentM() == nullptr) || !MayBlock(number, b)) return call(d);
   M* m = URGE_GOROUTINE_M();
-  if (m == nullptr) return Return(Kernel(number, arguments));
+  if (m == nullptr) return call(d);
   // FUTEX_WAIT's is the only relative limit that is recomputed: for the others a caller of
   // syscall() is as near to the kernel as it wants to be.
-  const bool relative_wait =
-      number == SYS_futex && (static_cast<int>(b) & FUTEX_CMD_MASK) == FUTEX_WAIT && d != 0;
-  std::uint64_t end_ns = 0;
-  timespec left;
-  if (relative_wait) {
-    left = *reinterpret_cast<const timespec*>(d);
-    constexpr time_t kMaxSeconds = 1'000'000'000;
-    if (left.tv_sec >= 0 && left.tv_sec < kMaxSeconds) {
-      end_ns = base::NowNs() + static_cast<std::uint64_t>(left.tv_sec) * 1'000'000'000u +
-               static_cast<std::uint64_t>(left.tv_nsec);
-    }
+  if (number == SYS_futex && (static_cast<int>(b) & FUTEX_CMD_MASK) == FUTEX_WAIT) {
+    return BlockFor(m, reinterpret_cast<const timespec*>(d),
+                    [=](const timespec* left) { return call(reinterpret_cast<long>(left)); });
   }
-  bool again = false;
-  return Block(m, SyscallKind::kShort, [&] {
-    if (std::exchange(again, true) && end_ns != 0) {
-      const std::uint64_t now = base::NowNs();
-      const std::uint64_t ns = now < end_ns ? end_ns - now : 0;
-      left = {static_cast<time_t>(ns / 1'000'000'000u), static_cast<long>(ns % 1'000'000'000u)};
-      arguments.d = reinterpret_cast<long>(&left);
-    }
-    return Return(Kernel(number, arguments));
-  });
+  return Block(m, SyscallKind::kShort, [=] { return call(d); });
 }
 
 }  // namespace urge::interpose

@@ -1,5 +1,6 @@
 #include "runtime/interpose/turn.h"
 
+#include "runtime/base/lists.h"
 #include "runtime/base/lock.h"
 #include "runtime/preempt/foreign_frames.h"
 #include "runtime/preempt/thread_bound.h"
@@ -11,42 +12,21 @@ namespace urge::interpose {
 // Invariant: of the turns with one key the earliest has first_ set, and no other.
 struct TurnQueue {
   base::RuntimeMutex lock{base::LockRank::kWaitQueue};
-  Turn* head ABSL_GUARDED_BY(lock) = nullptr;
-  Turn* tail ABSL_GUARDED_BY(lock) = nullptr;
+  base::Queue<Turn, &Turn::later_> turns ABSL_GUARDED_BY(lock);
 
   Turn* Find(const void* key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock) {
-    Turn* turn = head;
+    Turn* turn = turns.head();
     while (turn != nullptr && turn->key_ != key) turn = turn->later_;
     return turn;
-  }
-  void Append(Turn* turn) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock) {
-    (tail == nullptr ? head : tail->later_) = turn;
-    tail = turn;
-  }
-  // False if it isn't listed.
-  bool Remove(Turn* turn) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock) {
-    Turn* before = nullptr;
-    for (Turn* at = head; at != turn; at = at->later_) {
-      if (at == nullptr) return false;
-      before = at;
-    }
-    (before == nullptr ? head : before->later_) = turn->later_;
-    if (tail == turn) tail = before;
-    return true;
   }
 };
 
 namespace {
 
-constexpr std::size_t kBuckets = 64;  // a power of two
 constinit TurnQueue g_queues[kBuckets];
 constinit std::atomic<int> g_blocked{0};
 
-TurnQueue& QueueOf(const void* key) {
-  // Fibonacci hashing; locks are 8 bytes apart at least.
-  const auto word = reinterpret_cast<std::uintptr_t>(key) * 0x9e3779b97f4a7c15u;
-  return g_queues[word >> 58 & (kBuckets - 1)];
-}
+TurnQueue& QueueOf(const void* key) { return g_queues[BucketOf(key)]; }
 
 }  // namespace
 
@@ -54,7 +34,7 @@ bool Turn::Await(std::uint64_t deadline_ns, sched::WaitReason reason) {
   TurnQueue& queue = QueueOf(key_);
   queue.lock.Lock();
   first_ = queue.Find(key_) == nullptr;
-  queue.Append(this);
+  queue.turns.PushBack(this);
   if (first_) {
     queue.lock.Unlock();
     return true;
@@ -64,7 +44,7 @@ bool Turn::Await(std::uint64_t deadline_ns, sched::WaitReason reason) {
       [](void* arg) ABSL_NO_THREAD_SAFETY_ANALYSIS {
         // Under the lock. Who has become the first stays so: Leave() is its duty now.
         Turn* turn = static_cast<Turn*>(arg);
-        return !turn->first_ && QueueOf(turn->key_).Remove(turn);
+        return !turn->first_ && QueueOf(turn->key_).turns.Remove(turn);
       },
       this);
 }
@@ -74,7 +54,7 @@ void Turn::Leave() {
   Turn* next;
   {
     base::RuntimeLock lock(queue.lock);
-    queue.Remove(this);
+    queue.turns.Remove(this);
     next = queue.Find(key_);
     if (next != nullptr) next->first_ = true;
   }

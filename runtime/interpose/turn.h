@@ -56,6 +56,13 @@ inline bool IsValid(const timespec* when) {
   return when == nullptr || (when->tv_nsec >= 0 && when->tv_nsec < 1'000'000'000);
 }
 
+// Queues are kept in so many buckets, by address.
+inline constexpr std::size_t kBuckets = 64;  // a power of two
+inline std::size_t BucketOf(const void* key) {
+  // Fibonacci hashing; what is waited for is 8 bytes apart at least.
+  return reinterpret_cast<std::uintptr_t>(key) * 0x9e3779b97f4a7c15u >> 58 & (kBuckets - 1);
+}
+
 class Turn : private sched::Waiter {
  public:
   explicit Turn(const void* key) : key_(key) {}

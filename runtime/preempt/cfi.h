@@ -118,8 +118,7 @@ WalkEnd WalkFrames(const WalkStart& start, uintptr_t stack_lo, uintptr_t stack_h
 bool BoundsOf(uintptr_t pc, FunctionBounds* out);
 
 // False if the code at `begin`, where an FDE begins, is entered from within another function: a
-// part
-// (".cold") that compilers lay down elsewhere. Told by its unwind rule: where a function is
+// part (".cold") that compilers lay down elsewhere. Told by its unwind rule: where a function is
 // entered, nothing but the return address is on the stack.
 bool IsFunctionEntry(uintptr_t begin);
 

@@ -12,12 +12,10 @@
 //    and the goroutine's bottom frame. One in between means that an operation of the runtime was
 //    interrupted in a preemptible leaf that it called (memcpy, say): it must go on.
 // 4. A walk that does not reach the bottom proves nothing: the goroutine goes on. Only where so
-// many
-//    frames were clear that the walk was given up is it taken for clear, and bound.
+//    many frames were clear that the walk was given up is it taken for clear, and bound.
 // 5. On the way each preemptible function is looked up, whether it is thread-bound
-// (thread_bound.h).
-//    The runtime's own frames are not: its code never keeps what it learns of its thread over a
-//    switch (sched/current.h). Neither are pure ones.
+//    (thread_bound.h). The runtime's own frames are not: its code never keeps what it learns of its
+//    thread over a switch (sched/current.h). Neither are pure ones.
 //
 // A few foreign functions are known by name to hold nothing while they call back: qsort, bsearch
 // and their kin (policy.cc). They never run to their end soon: a sort of a million strings takes a

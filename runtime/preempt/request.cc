@@ -205,11 +205,11 @@ bool RequestPreemption(P* p, PreemptReason reason) {
   __builtin_prefetch(&gp->preempt, 1);
   __builtin_prefetch(&gp->asked_ticks, 1);
   __builtin_prefetch(&p->attention, 1);
-  // Its page's translation, though, by way of a neighbour.
-  __builtin_prefetch(reinterpret_cast<const char*>(m->guard_word) + base::kCacheLinePair);
   const sched::Settings& settings = sched::g_sched.settings;
   {
     base::RuntimeLock lock(m->mark_lock);
+    // Its page's translation, though, by way of a neighbour.
+    __builtin_prefetch(reinterpret_cast<const char*>(m->guard_word) + base::kCacheLinePair);
     NoteRequest(p, gp, reason, base::Ticks());
     if (m->gone) return false;
     if (settings.cooperative_preempt) Mark(m, gp);

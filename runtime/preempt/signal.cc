@@ -151,7 +151,7 @@ bool WorthRetrying(Counter verdict, const ucontext_t& context) {
 // comes sooner than sysmon, which has to be sparing.
 void RetryByTimer(M* m) {
   if (!m->has_slice_timer) return;
-  const std::uint64_t chance = __builtin_ia32_rdtsc() * 0x9e3779b97f4a7c15u >> 40;
+  const std::uint64_t chance = base::Ticks() * 0x9e3779b97f4a7c15u >> 40;
   const std::uint64_t delay = base::kSelfRetryNs + chance % base::kSelfRetryNs;
   const itimerspec spec{{0, 0}, {0, static_cast<long>(delay)}};
   timer_settime(m->slice_timer, 0, &spec, nullptr);

@@ -54,6 +54,26 @@ TEST(StackTest, RemovesFromAnywhereAndKeepsTheOrder) {
   }
 }
 
+TEST(QueueTest, RemovesFromAnywhereAndGoesOnAtBothEnds) {
+  for (int gone = 0; gone < 4; ++gone) {
+    auto items = Items(5);
+    ItemQueue queue;
+    for (int i = 0; i < 4; ++i) queue.PushBack(&items[static_cast<std::size_t>(i)]);
+    Item& removed = items[static_cast<std::size_t>(gone)];
+    EXPECT_TRUE(queue.Remove(&removed));
+    EXPECT_EQ(removed.link, nullptr);
+    EXPECT_FALSE(queue.Remove(&removed));
+    queue.PushBack(&items[4]);
+    EXPECT_EQ(queue.size(), 4);
+    for (int id = 0; id < 5; ++id) {
+      if (id != gone) {
+        EXPECT_EQ(queue.PopFront()->id, id);
+      }
+    }
+    EXPECT_TRUE(queue.empty());
+  }
+}
+
 TEST(QueueTest, BehavesAsADequeUnderRandomOperations) {
   auto random = urge::testing::Random();
   auto items = Items(64);

@@ -5,23 +5,7 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-passed=0 failed=0
-
-# property NAME COMMAND…
-property() {
-  local name=$1
-  shift
-  echo "[ RUN      ] $name"
-  if "$@" > "$work/log" 2>&1; then
-    ((passed += 1))
-    echo "[       OK ] $name"
-  else
-    ((failed += 1))
-    echo "$*"
-    cat "$work/log"
-    echo "[  FAILED  ] $name"
-  fi
-}
+. tests/support/properties.sh
 
 builds_and_runs() { # COMPILER PKG_CONFIG_ARGUMENT…
   local compiler=$1 flags
@@ -68,6 +52,4 @@ property Install.StaticPackageLinksNoSharedLibrary one_library_only urge-static 
 if command -v cmake > /dev/null; then property Install.BuildsWithCMake cmake_builds_and_runs; fi
 property Install.UninstallLeavesNothing nothing_is_left
 
-((passed == 0)) || echo "[  PASSED  ] $passed tests."
-((failed == 0)) || echo "[  FAILED  ] $failed tests, listed below:"
-exit $((failed > 0))
+report

@@ -9,20 +9,7 @@ sources=$objects/tests/programs/linked_policy.cc.o
 cxx=${CXX:-g++}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-failed=0
-
-property() { # NAME COMMAND...
-  local name=$1
-  shift
-  echo "[ RUN      ] $name"
-  if "$@" > "$work/log" 2>&1; then
-    echo "[       OK ] $name"
-  else
-    failed=1
-    cat "$work/log"
-    echo "[  FAILED  ] $name"
-  fi
-}
+. tests/support/properties.sh
 
 # Debian has no static Zydis.
 "$cxx" -std=c++20 -O2 -I. -c runtime/preempt/code_scan.cc -o "$work/code_scan.o"
@@ -45,4 +32,4 @@ property StaticCxxRuntime answers_after_link static_cxx static-libstdc++ -static
 property StaticCxxRuntimeStripped warns_when_stripped static_cxx
 property Static answers_after_link static static -static
 property StaticStripped warns_when_stripped static
-exit $failed
+report

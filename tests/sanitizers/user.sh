@@ -9,22 +9,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$here/../..
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-passed=0 failed=0
-
-property() { # NAME COMMAND…
-  local name=$1
-  shift
-  echo "[ RUN      ] $name"
-  if "$@" > "$work/log" 2>&1; then
-    ((passed += 1))
-    echo "[       OK ] $name"
-  else
-    ((failed += 1))
-    echo "$*"
-    cat "$work/log"
-    echo "[  FAILED  ] $name"
-  fi
-}
+. tests/support/properties.sh
 
 builds() { # PROGRAM COMPILER PACKAGE FLAG…
   local program=$1 compiler=$2 flags
@@ -80,6 +65,4 @@ for package in urge-split urge-static; do
   property "Thread.FindsARaceOnOneProcessor.$name" reports tsan race "data race"
 done
 
-((passed == 0)) || echo "[  PASSED  ] $passed tests."
-((failed == 0)) || echo "[  FAILED  ] $failed tests, listed below:"
-exit $((failed > 0))
+report

@@ -5,19 +5,13 @@
 set -u
 tests=${URGE_BUILD_DIR:?}/tests
 command -v valgrind > /dev/null || { echo "no valgrind"; exit 0; }
-passed=0 failed=0
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+. tests/support/properties.sh
 
 clean() { # TEST FILTER
-  echo "[ RUN      ] Valgrind.$1"
-  local output
-  if output=$(timeout 100 valgrind -q --fair-sched=yes --error-exitcode=9 "$tests/$1" --gtest_filter="$2" 2>&1 < /dev/null); then
-    ((passed += 1))
-    echo "[       OK ] Valgrind.$1"
-  else
-    ((failed += 1))
-    echo "$output"
-    echo "[  FAILED  ] Valgrind.$1"
-  fi
+  property "Valgrind.$1" timeout 100 valgrind -q --fair-sched=yes --error-exitcode=9 "$tests/$1" \
+    --gtest_filter="$2" < /dev/null
 }
 
 # Valgrind's x87 has no precision control.
@@ -28,6 +22,4 @@ clean sync/wait_group_test '*2procs'
 clean sched/goroutine_test '*Exceptions*2procs:*MoveOnly*2procs:*NamesStacks*2procs'
 clean preempt/preempt_test '*ACallFreeLoopIsStoppedBySignal'
 
-((passed == 0)) || echo "[  PASSED  ] $passed tests."
-((failed == 0)) || echo "[  FAILED  ] $failed tests, listed below:"
-exit $((failed > 0))
+report

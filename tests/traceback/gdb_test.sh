@@ -5,7 +5,7 @@ set -u
 program=$(realpath "$URGE_TEST_PROGRAMS/gdb_target")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-failed=0 passed=0
+. tests/support/properties.sh
 
 commands=(-ex 'info goroutines' -ex 'echo --\n' -ex 'goroutine 2 bt' -ex 'echo --\n'
   -ex 'goroutine all bt' -ex 'echo --\n' -ex 'info procs' -ex 'echo --\n' -ex 'info preempt'
@@ -20,22 +20,15 @@ look() { # NAME ARGUMENT...: a transcript of the commands
 
 part() { awk -v n="$2" 'BEGIN { k = 1 } /^--$/ { ++k; next } k == n' "$work/$1"; }
 
-property() { # NAME LOOK PART PATTERN...: each pattern is in a line of the part
-  local name=$1 look=$2 number=$3 pattern missing=""
-  shift 3
-  echo "[ RUN      ] $name ($look)"
+matches() { # LOOK PART PATTERN...: each pattern is in a line of the part
+  local look=$1 number=$2 pattern
+  shift 2
   for pattern in "$@"; do
-    part "$look" "$number" | grep -qE -- "$pattern" || missing=$pattern
-  done
-  if [[ -z $missing ]]; then
-    passed=$((passed + 1))
-    echo "[       OK ] $name ($look)"
-  else
-    failed=1
-    echo "no line matches: $missing"
+    part "$look" "$number" | grep -qE -- "$pattern" && continue
+    echo "no line matches: $pattern"
     cat "$work/$look"
-    echo "[  FAILED  ] $name ($look)"
-  fi
+    return 1
+  done
 }
 
 look live -ex run "$program"
@@ -50,16 +43,15 @@ else
   echo "[  SKIPPED ] no core dump where $(< /proc/sys/kernel/core_pattern) says"
 fi
 for look in "${looks[@]}"; do
-  property InfoGoroutines "$look" 1 '^\* +1  running ' '^ +2  chan receive +receiver +Receive at ' \
+  property "InfoGoroutines ($look)" matches "$look" 1 '^\* +1  running ' '^ +2  chan receive +receiver +Receive at ' \
     '^ +3  runnable +spinner +.* at ' '^ +4  runnable +other spinner '
-  property BacktraceOfOne "$look" 2 '^goroutine 2 \[chan receive\] receiver:' '^#0 .*urge::sched::Park' \
+  property "BacktraceOfOne ($look)" matches "$look" 2 '^goroutine 2 \[chan receive\] receiver:' '^#0 .*urge::sched::Park' \
     '^#[0-9]+ .* Receive ' '^#[0-9]+ .* urge_goexit '
   # A preempted one: through the injected frame to the loop.
-  property BacktraceOfAll "$look" 3 '^goroutine 1 \[running\]' '^#[0-9]+ .* Break \(' \
+  property "BacktraceOfAll ($look)" matches "$look" 3 '^goroutine 1 \[running\]' '^#[0-9]+ .* Break \(' \
     '^goroutine 3 \[runnable\] spinner:' '^#[0-9]+ .* Spin \('
-  property InfoProcs "$look" 4 '^procs 1, idle 0' '^P0 running  M[0-9]+ thread [0-9]+  goroutine 1 '
-  property InfoPreempt "$look" 5 '^M[0-9]+ thread [0-9]+  goroutine 1'
-  property NoSuchGoroutine "$look" 6 'no goroutine 99'
+  property "InfoProcs ($look)" matches "$look" 4 '^procs 1, idle 0' '^P0 running  M[0-9]+ thread [0-9]+  goroutine 1 '
+  property "InfoPreempt ($look)" matches "$look" 5 '^M[0-9]+ thread [0-9]+  goroutine 1'
+  property "NoSuchGoroutine ($look)" matches "$look" 6 'no goroutine 99'
 done
-echo "[  PASSED  ] $passed tests."
-exit $failed
+report
