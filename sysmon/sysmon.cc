@@ -48,8 +48,9 @@ bool SomebodyWaits(const P* p, std::uint64_t now) {
   return (any ? sched::EarliestTimerNs() : p->timers.earliest_ns()) <= now;
 }
 
-// Asks p's goroutine to stop, and again with growing pauses while the same run goes on.
-void Ask(P* p, PreemptReason reason, std::uint64_t now, Plan& plan) {
+// Asks p's goroutine to stop, which was due at due_ns, and again with growing pauses while the same
+// run goes on.
+void Ask(P* p, PreemptReason reason, std::uint64_t due_ns, std::uint64_t now, Plan& plan) {
   P::Watch& watch = p->watch;
   const std::uint32_t run = p->switches.load(std::memory_order_relaxed);
   if (watch.asked_switch != run) {
@@ -61,7 +62,7 @@ void Ask(P* p, PreemptReason reason, std::uint64_t now, Plan& plan) {
   } else {
     watch.backoff_ns = std::min(watch.backoff_ns * 2, base::kRetryMaxNs);
   }
-  const bool signalled = preempt::RequestPreemption(p, reason);
+  const bool signalled = preempt::RequestPreemption(p, reason, due_ns);
   watch.retry_at_ns = now + (signalled ? watch.backoff_ns : base::kMarkGraceNs);
   plan.At(watch.retry_at_ns);
 }
@@ -106,7 +107,7 @@ void LookAtRunning(P* p, std::uint64_t now, Plan& plan) {
   }
   if (SomebodyWaits(p, now)) {
     if (g_sched.settings.cooperative_preempt || g_sched.settings.async_preempt) {
-      Ask(p, PreemptReason::kSlice, now, plan);
+      Ask(p, PreemptReason::kSlice, end, now, plan);
     } else {
       // Nobody is interrupted: the P looks around when its goroutine stops by itself, and
       // goroutines that hand the processor to each other end the slice that they share.
@@ -156,19 +157,19 @@ bool WokenWaits() {
   return waits;
 }
 
-// A timer is due, or somebody has woken, and no P is free: the goroutine that has run longest gives
-// way.
-void PreemptForWakeup(std::uint64_t now, Plan& plan) {
+// A timer is due, or somebody has woken, since then, and no P is free: the goroutine that has run
+// longest gives way.
+void PreemptForWakeup(std::uint64_t since, std::uint64_t now, Plan& plan) {
   if (!g_sched.settings.wakeup_preempt) return;  // served at the end of a slice
   P* longest = nullptr;
-  std::uint64_t longest_ns = 0;
+  std::uint64_t longest_ns = 0, due = 0;
   const int procs = g_sched.procs.load(std::memory_order_relaxed);
   for (int i = 0; i < procs; ++i) {
     P* p = g_sched.all_ps[i];
     if (p->status.load(std::memory_order_acquire) != PStatus::kRunning || p->watch.stuck) continue;
     p->attention.fetch_or(sched::kAttendTimer, std::memory_order_relaxed);
     if (p->watch.asked_switch == p->switches.load(std::memory_order_relaxed)) {
-      Ask(p, PreemptReason::kWakeup, now, plan);
+      Ask(p, PreemptReason::kWakeup, since, now, plan);
       return;
     }
     const std::uint64_t start = p->run_start_ns.load(std::memory_order_relaxed);
@@ -179,9 +180,10 @@ void PreemptForWakeup(std::uint64_t now, Plan& plan) {
     } else if (now - start >= longest_ns) {
       longest = p;
       longest_ns = now - start;
+      due = std::max(since, from);  // not before it may be
     }
   }
-  if (longest != nullptr) Ask(longest, PreemptReason::kWakeup, now, plan);
+  if (longest != nullptr) Ask(longest, PreemptReason::kWakeup, due, now, plan);
 }
 
 void LookAtTimers(std::uint64_t now, Plan& plan) {
@@ -209,7 +211,7 @@ void LookAtTimers(std::uint64_t now, Plan& plan) {
   if (earliest > now) {
     plan.At(earliest);
   } else {
-    PreemptForWakeup(now, plan);
+    PreemptForWakeup(earliest, now, plan);
   }
 }
 
@@ -243,9 +245,11 @@ Plan LookAround() {
   }
   P* in_the_way;
   plan.At(RetireSpares(now, &in_the_way));
-  if (in_the_way != nullptr) Ask(in_the_way, PreemptReason::kSlice, now, plan);
+  if (in_the_way != nullptr) Ask(in_the_way, PreemptReason::kSlice, now, now, plan);
   LookAtTimers(now, plan);
-  if (WokenWaits()) PreemptForWakeup(now, plan);
+  if (WokenWaits()) {
+    PreemptForWakeup(g_sched.woken_since_ns.load(std::memory_order_relaxed), now, plan);
+  }
   plan.At(LookForDeadlock(now));
   plan.At(TraceScheduler(now));
   // Unknown, too, is what a library generates, and what is being closed.
@@ -276,7 +280,8 @@ void Sleep(Plan plan) {
   g_sched.sysmon_until_ns.store(0, std::memory_order_seq_cst);
 }
 
-// EEVDF lets a waking thread in at once if its slice, hence its deadline, is short.
+// EEVDF lets a waking thread in at once if its slice, hence its deadline, is short. What the
+// process was started with (its nice value, a real-time policy) stays.
 void AskForShortKernelSlice() {
   struct {
     std::uint32_t size, policy;
@@ -284,7 +289,10 @@ void AskForShortKernelSlice() {
     std::int32_t nice;
     std::uint32_t priority;
     std::uint64_t runtime, deadline, period;
-  } attributes{sizeof(attributes), SCHED_OTHER, 0, 0, 0, 100'000, 0, 0};
+  } attributes{};
+  if (syscall(SYS_sched_getattr, 0, &attributes, sizeof(attributes), 0) != 0) return;
+  if (attributes.policy != SCHED_OTHER) return;
+  attributes.runtime = 100'000;
   // Linux 6.12 and later; without it nothing changes.
   syscall(SYS_sched_setattr, 0, &attributes, 0);
 }

@@ -52,12 +52,6 @@ void InitTicks() {
   if (g_start.ticks == 0) g_start = ReadBoth();
 }
 
-std::uint64_t NsOfTicks(std::uint64_t ticks) {
-  return static_cast<std::uint64_t>(static_cast<double>(ticks) * NsPerTick());
-}
-
-std::uint64_t TicksOfNs(std::uint64_t ns) {
-  return static_cast<std::uint64_t>(static_cast<double>(ns) / NsPerTick());
-}
+TickRate::TickRate() : ns_per_tick_(NsPerTick()) {}
 
 }  // namespace urge::base

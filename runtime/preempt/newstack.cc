@@ -49,6 +49,7 @@ void Answer(sched::M* m, std::uint64_t stopped_ticks) {
       if (p != nullptr) p->stats.Add(trace::Counter::kDeferNotWanted);
     } else if (gp->no_preempt != 0) {
       p->stats.Add(trace::Counter::kDeferNoPreempt);
+      trace::RequestStamps::Once(m->request.deferred, stopped_ticks);
     } else {
       m->stopped_ticks = stopped_ticks;
       SwitchOffPreempted(m, gp, /*by_signal=*/false);

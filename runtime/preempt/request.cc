@@ -46,6 +46,7 @@ void Mark(M* m, G* gp) ABSL_EXCLUSIVE_LOCKS_REQUIRED(m->mark_lock) {
   // goroutine's guard in this word, so if it has moved on, ours may be overwritten (and be made
   // again) or hit the wrong goroutine (and be found unfounded by newstack).
   m->guard_word->store(sched::kStackPreempt, std::memory_order_seq_cst);
+  trace::RequestStamps::Once(m->request.marked, base::Ticks());
   trace::AddShared(Counter::kMarks);
 }
 
@@ -79,7 +80,9 @@ void NoteAnswer(G* gp, bool by_signal) {
 Counter Admit(M* m, G* gp, const ForeignFrames& frames) {
   switch (frames.verdict) {
     case ForeignVerdict::kHoldsForeign:
-      return Counter::kDeferCallback;
+      // The runtime itself below: interrupted in a leaf that it called, and maybe under its lock.
+      return frames.kind == TextKind::kRuntime ? Counter::kDeferRuntimeLock
+                                               : Counter::kDeferCallback;
     case ForeignVerdict::kUnwalkable:
       // What can't be seen may hold a lock, and that is worse than a thread's state.
       return Counter::kDeferUnwalkable;
@@ -104,40 +107,18 @@ Counter Admit(M* m, G* gp, const ForeignFrames& frames) {
   return Counter::kCount;
 }
 
-// Called on g0 with a goroutine that has just been switched off inside a preemption, at
-// m->stopped_ticks.
-void SettlePreempted(M* m, G* gp, bool by_signal) {
-  P* p = m->p;
-  gp->marked_by_use = true;
-  const PreemptReason reason = gp->preempt_reason.load(std::memory_order_relaxed);
-  // The handler has compared the masks already. A user's handler without SA_ONSTACK runs on the
-  // goroutine's stack, and its prologues are not to be switched off.
-  Counter defer = Counter::kCount;
-  if (!by_signal && !HasBaseMask(m)) {
-    defer = Counter::kDeferSignalMask;
-  } else {
-    defer = Admit(m, gp, Inspect(gp));
+// Counts a request as answered, and the times that were taken for it.
+void CountAnswer(P* p, const M* m, bool by_signal) {
+  p->stats.Add(by_signal ? Counter::kAckSignal : Counter::kAckPrologue);
+  const std::uint64_t asked = m->request.asked.load(std::memory_order_relaxed);
+  if (m->stopped_ticks > asked) {
+    p->stats.Record(by_signal ? trace::Latency::kAckSignal : trace::Latency::kAckPrologue,
+                    base::NsOfTicks(m->stopped_ticks - asked));
   }
-  if (defer != Counter::kCount) {
-    p->stats.Add(defer);
-    gp->guard.store(gp->true_guard, std::memory_order_relaxed);
-    m->go_on_g = gp;
-    return;
-  }
-  // kNone: a request that was withdrawn in between; treat it as a yield.
-  const std::uint64_t asked = gp->asked_ticks.load(std::memory_order_relaxed);
-  if (sched::ClearRequest(gp)) {
-    p->stats.Add(by_signal ? Counter::kAckSignal : Counter::kAckPrologue);
-    if (m->stopped_ticks > asked) {
-      p->stats.Record(by_signal ? trace::Latency::kAckSignal : trace::Latency::kAckPrologue,
-                      base::NsOfTicks(m->stopped_ticks - asked));
-    }
-  }
-  gp->needs_g0 |= sched::kNeedsDating;
-  NoteAnswer(gp, by_signal);
-  const std::uint64_t now = base::NowNs();
-  m->clock_ns = now;
+}
 
+// Queues a goroutine that was preempted at `now`, unless it is to stay stopped; then returns false.
+bool Requeue(M* m, P* p, G* gp, PreemptReason reason, std::uint64_t now) {
   const bool dated =
       p->slice_tick.load(std::memory_order_relaxed) == p->tick.load(std::memory_order_relaxed);
   const std::uint64_t start = p->slice_start_ns.load(std::memory_order_relaxed);
@@ -148,16 +129,16 @@ void SettlePreempted(M* m, G* gp, bool by_signal) {
     // Go: preemptPark. Whoever asked for it owns the stack as soon as it sees the state.
     gp->wait_reason.store(sched::WaitReason::kStopped, std::memory_order_relaxed);
     sched::Transition(gp, sched::GStatus::kRunning, sched::GStatus::kPreempted);
-    return;
+    return false;
   }
   sched::Transition(gp, sched::GStatus::kRunning, sched::GStatus::kRunnable);
+  // kNone: a request that was withdrawn in between; treat it as a yield.
   if (reason == PreemptReason::kSlice || reason == PreemptReason::kNone ||
       used >= sched::g_sched.settings.slice_ns) {
     if (dated) p->stats.Record(trace::Latency::kSliceLength, used);
     m->just_preempted = gp;
     sched::PutGlobal(gp);
-    sched::WakePIfIdle();
-    return;
+    return true;
   }
   // Taken for somebody who woke, or for stop-the-world: it keeps the rest of its slice and its
   // place at the head of this P's queue.
@@ -167,6 +148,44 @@ void SettlePreempted(M* m, G* gp, bool by_signal) {
     displaced->taken_at_ns = 0;  // from now on it waits for its turn, not for who woke
     sched::PutLocal(p, displaced);
   }
+  return true;
+}
+
+// Called on g0 with a goroutine that has just been switched off inside a preemption, at
+// m->stopped_ticks.
+void SettlePreempted(M* m, G* gp, bool by_signal) {
+  P* p = m->p;
+  gp->marked_by_use = true;
+  const PreemptReason reason = gp->preempt_reason.load(std::memory_order_relaxed);
+  // The handler has compared the masks already. A user's handler without SA_ONSTACK runs on the
+  // goroutine's stack, and its prologues are not to be switched off.
+  const Counter defer =
+      !by_signal && !HasBaseMask(m) ? Counter::kDeferSignalMask : Admit(m, gp, Inspect(gp));
+  if (defer != Counter::kCount) {
+    p->stats.Add(defer);
+    trace::RequestStamps::Once(m->request.deferred, m->stopped_ticks);
+    gp->guard.store(gp->true_guard, std::memory_order_relaxed);
+    m->go_on_g = gp;
+    return;
+  }
+  trace::StopStamps stop{.accepted = m->stopped_ticks, .switched_off = base::Ticks()};
+  const bool answered = sched::ClearRequest(gp);
+  gp->needs_g0 |= sched::kNeedsDating;
+  NoteAnswer(gp, by_signal);
+  m->clock_ns = base::NowNs();
+  const bool queued = Requeue(m, p, gp, reason, m->clock_ns);
+  // gp may run elsewhere by now.
+  if (answered) {
+    CountAnswer(p, m, by_signal);
+    // Stop-the-world is in no hurry to run the next one.
+    if (queued && reason != PreemptReason::kStop) {
+      stop.requeued = base::Ticks();
+      p->preempt_due_ticks = m->request.due.load(std::memory_order_relaxed);
+      p->preempt_requeued_ticks = stop.requeued;
+    }
+    trace::RecordStages(p->stats, m->request, stop);
+  }
+  if (queued) sched::WakePIfIdle();
 }
 
 template <bool by_signal>
@@ -176,12 +195,13 @@ void AfterStop(void* arg) {
 
 }  // namespace
 
-bool NoteRequest(P* p, G* gp, PreemptReason reason, std::uint64_t asked_ticks) {
+bool NoteRequest(M* m, P* p, G* gp, PreemptReason reason, std::uint64_t due_ticks,
+                 std::uint64_t asked_ticks) {
   p->attention.fetch_or(AttentionFor(reason), std::memory_order_relaxed);
   const bool pending = gp->preempt.load(std::memory_order_relaxed);
   if (pending && gp->preempt_reason.load(std::memory_order_relaxed) >= reason) return false;
   gp->preempt_reason.store(reason, std::memory_order_relaxed);
-  if (!pending) gp->asked_ticks.store(asked_ticks, std::memory_order_relaxed);
+  if (!pending) m->request.Begin(due_ticks, asked_ticks);
   // A read-modify-write: of two that ask at once, one supersedes the other. release: whoever sees
   // the request sees its reason and time.
   if (gp->preempt.exchange(true, std::memory_order_release)) {
@@ -191,7 +211,7 @@ bool NoteRequest(P* p, G* gp, PreemptReason reason, std::uint64_t asked_ticks) {
   return true;
 }
 
-bool RequestPreemption(P* p, PreemptReason reason) {
+bool RequestPreemption(P* p, PreemptReason reason, std::uint64_t due_ns) {
   M* m = p->m.load(std::memory_order_acquire);
   if (m == nullptr) return false;
   G* gp = m->curg.load(std::memory_order_acquire);
@@ -199,25 +219,28 @@ bool RequestPreemption(P* p, PreemptReason reason) {
     p->attention.fetch_or(AttentionFor(reason), std::memory_order_relaxed);
     return false;
   }
+  const std::uint64_t ago_ns = due_ns == 0 ? 0 : base::NowNs() - due_ns;
+  const std::uint64_t due = base::Ticks() - base::TicksOfNs(ago_ns);
   // Lines that another core owns are about to be written one after the other; asked for together,
   // they come in the time of one. Not the guard word's: every prologue there reads it, and would
   // have it back before we write.
   __builtin_prefetch(&gp->preempt, 1);
-  __builtin_prefetch(&gp->asked_ticks, 1);
+  __builtin_prefetch(&m->request, 1);
   __builtin_prefetch(&p->attention, 1);
   const sched::Settings& settings = sched::g_sched.settings;
   {
     base::RuntimeLock lock(m->mark_lock);
     // Its page's translation, though, by way of a neighbour.
     __builtin_prefetch(reinterpret_cast<const char*>(m->guard_word) + base::kCacheLinePair);
-    NoteRequest(p, gp, reason, base::Ticks());
+    const std::uint64_t asked = base::Ticks();
+    NoteRequest(m, p, gp, reason, due_ns == 0 ? asked : due, asked);
     if (m->gone) return false;
     if (settings.cooperative_preempt) Mark(m, gp);
   }
   // On the goroutine's own thread the caller is about to look at the request itself.
   if (m == sched::CurrentM() || !settings.async_preempt) return false;
   if (settings.cooperative_preempt && !gp->wants_signal.load(std::memory_order_relaxed)) {
-    const std::uint64_t asked = gp->asked_ticks.load(std::memory_order_relaxed);
+    const std::uint64_t asked = m->request.asked.load(std::memory_order_relaxed);
     if (base::NsOfTicks(base::Ticks() - asked) < base::kMarkGraceNs) return false;
   }
   if (m->curg.load(std::memory_order_relaxed) != gp) return false;

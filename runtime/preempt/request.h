@@ -38,19 +38,20 @@
 
 namespace urge::preempt {
 
-// Asks whoever runs on p to stop. Returns whether a signal is on its way: if not, the caller asks
-// again when the grace is over. Runs on: anything but a handler; not the P's own M except for
-// kWakeup, where the caller ends in sched::MaybeYield().
-bool RequestPreemption(sched::P* p, sched::PreemptReason reason);
+// Asks whoever runs on p to stop, which was due at due_ns (0: now). Returns whether a signal is on
+// its way: if not, the caller asks again when the grace is over. Runs on: anything but a handler;
+// not the P's own M except for kWakeup, where the caller ends in sched::MaybeYield().
+bool RequestPreemption(sched::P* p, sched::PreemptReason reason, std::uint64_t due_ns = 0);
 
 // Switches the running goroutine off where it has stopped at m->stopped_ticks: at a prologue or
 // (by_signal) in an injected frame. On g0 its frames are checked: the request is then acknowledged
 // and the goroutine queued, or it goes on with the request still pending. Runs on: G.
 void SwitchOffPreempted(sched::M* m, sched::G* gp, bool by_signal);
 
-// Records a request on gp, made at asked_ticks (base::Ticks()); false if it already has one as
-// strong.
-bool NoteRequest(sched::P* p, sched::G* gp, sched::PreemptReason reason, std::uint64_t asked_ticks);
+// Records a request on gp, which runs on (m, p), due and made then (base::Ticks()); false if it
+// already has one as strong.  Signal-safe: on the M's own thread.
+bool NoteRequest(sched::M* m, sched::P* p, sched::G* gp, sched::PreemptReason reason,
+                 std::uint64_t due_ticks, std::uint64_t asked_ticks);
 
 }  // namespace urge::preempt
 

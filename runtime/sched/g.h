@@ -59,6 +59,7 @@ enum class StayStopped : std::uint8_t { kNo, kAsked, kStopped };
 enum NeedsG0 : std::uint8_t {
   kNeedsItsThread = 1u << 0,  // wired: g0 hands the P to its M
   kNeedsDating = 1u << 1,     // was preempted: g0 reads the clock for the rest of its slice
+  kNeedsTiming = 1u << 2,     // was woken at ready_ticks: g0 records when it runs
 };
 
 struct alignas(base::kCacheLinePair) G {
@@ -90,7 +91,7 @@ struct alignas(base::kCacheLinePair) G {
   std::atomic<StayStopped> stay_stopped{StayStopped::kNo};  // [a] by compare-and-swap
   std::uint64_t slice_used_ns = 0;  // [g] part of its slice it had used when a wake-up took its P
   std::uint64_t taken_at_ns = 0;    // [g] when that was
-  std::atomic<std::uint64_t> asked_ticks{0};  // [a] base::Ticks() of the pending request
+  std::uint64_t ready_ticks = 0;    // [g] base::Ticks() when a timer or a thread woke it
 
   // --- Identity; read by tracebacks ---
   alignas(base::kCacheLinePair) std::uint64_t goid = 0;  // [g]

@@ -150,6 +150,7 @@ void WakeM(M* m) {
 
 void PutIdlePLocked(P* p) {
   p->m.store(nullptr, std::memory_order_relaxed);
+  p->preempt_requeued_ticks = 0;  // nobody runs next
   p->status.store(PStatus::kIdle, std::memory_order_release);
   p->link = g_sched.idle_p_list;
   g_sched.idle_p_list = p;
@@ -322,6 +323,7 @@ void StopForWorld(M* m) {
     }
     // What the goroutine's stack had picked goes back: another M may come for this P.
     P* p = ReleaseP(m);
+    p->preempt_requeued_ticks = 0;
     if (m->next_g != nullptr) PutGlobalLocked(std::exchange(m->next_g, nullptr));
     p->status.store(PStatus::kStopped, std::memory_order_relaxed);
     NoteStoppedLocked();

@@ -15,6 +15,7 @@
 #include "runtime/base/config.h"
 #include "runtime/base/lock.h"
 #include "runtime/sched/g.h"
+#include "runtime/trace/stages.h"
 
 namespace urge::sched {
 
@@ -45,13 +46,16 @@ struct alignas(base::kCacheLinePair) M {
   // Held while somebody marks or signals this M, and by the M while it goes: an M that has gone is
   // never touched, since the kernel may reuse its tid and glibc its TCB.
   base::RuntimeMutex mark_lock{base::LockRank::kMark};
-  bool gone = true;                 // [mark_lock]
-  sigset_t base_mask{};             // [c] the mask that goroutines run with
-  void* signal_stack = nullptr;     // [m]
-  stack_t previous_signal_stack{};  // [m] the thread's own, if it came with one
-  timer_t slice_timer{};            // [m] fires the preemption signal at the exact end of a slice
-  bool has_slice_timer = false;     // [m]
-  bool slice_timer_armed = false;   // [m]
+  bool gone = true;                  // [mark_lock]
+  sigset_t base_mask{};              // [c] the mask that goroutines run with
+  void* signal_stack = nullptr;      // [m]
+  stack_t previous_signal_stack{};   // [m] the thread's own, if it came with one
+  timer_t slice_timer{};             // [m] fires the preemption signal at the exact end of a slice
+  bool has_slice_timer = false;      // [m]
+  std::uint64_t slice_timer_ns = 0;  // [m] when it runs out; 0: it was set for something else
+  // [m] How late its signal is when it is early, as three in four are later: see ArmSliceTimer.
+  std::uint32_t slice_timer_late_ns = 0;
+  trace::RequestStamps request;  // [mark_lock; its own thread] of the pending request
 
   // --- Idle, hand-over, life ---
   alignas(base::kCacheLinePair) std::atomic<std::uint32_t> park_word{0};  // [a] 1: a wake-up is due

@@ -56,6 +56,8 @@ struct alignas(base::kCacheLine) P {
   std::atomic<std::uint32_t> slice_tick{~0u};    // [a]
   std::atomic<std::uint64_t> run_start_ns{0};    // [a] valid while run_switch == switches
   std::atomic<std::uint32_t> run_switch{~0u};    // [a]
+  // [p] base::Ticks(): a preemption's due and requeuing, until the next goroutine runs; 0: none.
+  std::uint64_t preempt_due_ticks = 0, preempt_requeued_ticks = 0;
   // No wake-up takes this P before that. See config.h, kWakeupGranularityNs.
   std::atomic<std::uint64_t> wakeup_allowed_ns{0};  // [a]
 

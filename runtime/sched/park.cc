@@ -8,6 +8,7 @@
 #include <urge/go.h>
 #include <urge/preempt.h>
 
+#include "runtime/base/ticks.h"
 #include "runtime/sched/switch.h"
 #include "runtime/sched/timer.h"
 
@@ -82,7 +83,7 @@ inline void MaybePreemptSelf(M* m, P* p) {
       now < p->wakeup_allowed_ns.load(std::memory_order_relaxed)) {
     return;
   }
-  g_sched.hooks.request_preemption(p, PreemptReason::kWakeup);
+  g_sched.hooks.request_preemption(p, PreemptReason::kWakeup, /*due_ns=*/0);
 }
 
 }  // namespace
@@ -111,9 +112,14 @@ void ParkUnlock(base::RuntimeMutex& lock, WaitReason reason) {
 }
 
 void Ready(G* gp) {
-  Transition(gp, GStatus::kWaiting, GStatus::kRunnable);
   M* m = CurrentM();
   P* p = m == nullptr ? nullptr : m->p;
+  const bool on_goroutine = p != nullptr && m->curg.load(std::memory_order_relaxed) != nullptr;
+  if (URGE_UNLIKELY(!on_goroutine)) {
+    gp->needs_g0 |= kNeedsTiming;
+    gp->ready_ticks = base::Ticks();
+  }
+  Transition(gp, GStatus::kWaiting, GStatus::kRunnable);
   if (URGE_UNLIKELY(p == nullptr)) {
     trace::AddShared(trace::Counter::kReadies);
     PutWoken(gp);
@@ -123,7 +129,7 @@ void Ready(G* gp) {
   PutNext(p, gp);
   WakePIfIdle();
   // On g0 the loop runs what it finds at once and notes what is left (Execute).
-  if (m->curg.load(std::memory_order_relaxed) == nullptr) return;
+  if (!on_goroutine) return;
   NoteQueued();
   MaybePreemptSelf(m, p);
 }

@@ -42,8 +42,8 @@ struct Settings {
 struct Hooks {
   void (*thread_started)(M*) = nullptr;  // on the new thread, signals blocked
   void (*thread_exiting)(M*) = nullptr;  // on the thread, before its TCB can be reused
-  // Asks for the preemption of whoever runs on p. Any thread.
-  bool (*request_preemption)(P* p, PreemptReason reason) = nullptr;
+  // Asks for the preemption of whoever runs on p, which was due at due_ns, 0: now. Any thread.
+  bool (*request_preemption)(P* p, PreemptReason reason, std::uint64_t due_ns) = nullptr;
   // A P is about to run gp for a new slice that ends at the given time, while others wait.
   void (*slice_begins)(M*, G*, std::uint64_t end_ns) = nullptr;
   void (*wake_sysmon)() = nullptr;
@@ -71,7 +71,8 @@ struct alignas(base::kCacheLine) Scheduler {
   // Readied by threads without a P while every P was busy: served before `global`, within bounds.
   GQueue woken ABSL_GUARDED_BY(lock);
   std::uint32_t woken_in_a_row ABSL_GUARDED_BY(lock) = 0;
-  std::atomic<bool> woken_waits{false};  // [a] sysmon shall preempt somebody for `woken`
+  std::atomic<bool> woken_waits{false};          // [a] sysmon shall preempt somebody for `woken`
+  std::atomic<std::uint64_t> woken_since_ns{0};  // [a] and since when, written before that
   P* idle_p_list ABSL_GUARDED_BY(lock) = nullptr;
   base::Stack<M, &M::link> idle_ms ABSL_GUARDED_BY(lock);
   std::int32_t threads ABSL_GUARDED_BY(lock) = 0;         // Ms alive

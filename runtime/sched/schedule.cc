@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "runtime/base/ticks.h"
 #include "runtime/sched/switch.h"
 
 namespace urge::sched {
@@ -268,9 +269,8 @@ void Execute(M* m, Choice choice) {
   G* gp = choice.gp;
   P* p = m->p;
   BookRunning(m, p, gp, choice.inherit);
-  if (m->clock_ns == 0 && (gp->needs_g0 & kNeedsDating) != 0) {
-    m->clock_ns = base::NowNs();
-  }
+  // Anew, if the goroutine before it was preempted: what that cost belongs to nobody's slice.
+  if ((gp->needs_g0 & kNeedsDating) != 0) m->clock_ns = base::NowNs();
   if (m->clock_ns != 0) {
     // The clock has been read on the way: date the run, and the slice unless it is inherited.
     const std::uint64_t now = m->clock_ns;
@@ -294,12 +294,20 @@ void Execute(M* m, Choice choice) {
     m->clock_ns = 0;
   }
   if (gp->needs_g0 != 0) {
-    gp->needs_g0 &= ~kNeedsDating;
+    if ((gp->needs_g0 & kNeedsTiming) != 0) {
+      p->stats.Record(trace::Latency::kWakeupToRun,
+                      base::NsOfTicks(base::Ticks() - gp->ready_ticks));
+    }
+    gp->needs_g0 &= ~(kNeedsDating | kNeedsTiming);
     gp->slice_used_ns = 0;
   }
   // What is left waits for this P, or for any: who queued it may have seen a searching M and an
   // idle P, and sysmon, which went to sleep then, no reason to stay awake.
   if (!p->queue.Empty() || g_sched.global_size.load(std::memory_order_relaxed) != 0) NoteQueued();
+  if (p->preempt_requeued_ticks != 0) {
+    trace::RecordNextRunning(p->stats, p->preempt_due_ticks,
+                             std::exchange(p->preempt_requeued_ticks, 0), base::Ticks());
+  }
   LoadThreadState(m, gp);
   SwitchStacks(m, nullptr, gp, nullptr, nullptr);
 }
@@ -361,7 +369,9 @@ void PutWoken(G* gp) {
   WakePIfIdle();
   if (!busy) {
     NoteQueued();
-  } else if (!g_sched.woken_waits.exchange(true)) {
+  } else if (!g_sched.woken_waits.load(std::memory_order_relaxed)) {
+    g_sched.woken_since_ns.store(base::NowNs(), std::memory_order_relaxed);
+    if (g_sched.woken_waits.exchange(true)) return;
     // sysmon knows who has run longest.
     g_sched.hooks.wake_sysmon();
   }

@@ -72,7 +72,19 @@ enum class Latency : std::uint8_t {
   kTimerLateness,  // deadline of a timer to its callback
   kAckPrologue,    // request until the goroutine's own code stopped
   kAckSignal,
-  kWakeupToRun,  // Ready to the goroutine's first instruction
+  kWakeupToRun,         // Ready, by a timer or a thread without a P, to the goroutine's running
+  kSliceTimerDelivery,  // a slice timer's end to its signal's handler
+  // The stages of a preemption, each named by the event that ends it: stages.h.
+  kPreemptDetected,
+  kPreemptMarked,
+  kPreemptSignalled,
+  kPreemptHandled,
+  kPreemptAccepted,
+  kPreemptDeferred,  // part of kPreemptAccepted
+  kPreemptSwitchedOff,
+  kPreemptRequeued,
+  kPreemptNextRunning,
+  kPreemptTotal,
   kCount
 };
 inline constexpr std::size_t kLatencyCount = static_cast<std::size_t>(Latency::kCount);

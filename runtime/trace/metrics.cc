@@ -95,6 +95,17 @@ constexpr LatencyField kLatencyFields[] = {
     {Latency::kAckPrologue, &metrics::ack_prologue, "ack_prologue"},
     {Latency::kAckSignal, &metrics::ack_signal, "ack_signal"},
     {Latency::kWakeupToRun, &metrics::wakeup_to_run, "wakeup_to_run"},
+    {Latency::kSliceTimerDelivery, &metrics::slice_timer_delivery, "slice_timer_delivery"},
+    {Latency::kPreemptDetected, &metrics::preempt_detected, "preempt_detected"},
+    {Latency::kPreemptMarked, &metrics::preempt_marked, "preempt_marked"},
+    {Latency::kPreemptSignalled, &metrics::preempt_signalled, "preempt_signalled"},
+    {Latency::kPreemptHandled, &metrics::preempt_handled, "preempt_handled"},
+    {Latency::kPreemptAccepted, &metrics::preempt_accepted, "preempt_accepted"},
+    {Latency::kPreemptDeferred, &metrics::preempt_deferred, "preempt_deferred"},
+    {Latency::kPreemptSwitchedOff, &metrics::preempt_switched_off, "preempt_switched_off"},
+    {Latency::kPreemptRequeued, &metrics::preempt_requeued, "preempt_requeued"},
+    {Latency::kPreemptNextRunning, &metrics::preempt_next_running, "preempt_next_running"},
+    {Latency::kPreemptTotal, &metrics::preempt_total, "preempt_total"},
 };
 
 constexpr bool TablesAreComplete() {
@@ -198,6 +209,12 @@ latency_distribution::duration latency_distribution::quantile(double q) const {
     throw std::invalid_argument("urge::latency_distribution::quantile: q must be from 0 to 1");
   }
   return duration(metrics_access::ToSnapshot(*this).QuantileNs(q));
+}
+
+latency_distribution::bucket latency_distribution::bucket_at(std::size_t index) const {
+  using Buckets = trace::HistogramBuckets;
+  const std::uint64_t lower = Buckets::LowerBound(index);
+  return {duration(lower), duration(lower + Buckets::Width(index)), buckets_[index]};
 }
 
 latency_distribution& latency_distribution::operator-=(const latency_distribution& earlier) {

@@ -4,6 +4,7 @@
 #define URGE_METRICS_H_
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <iosfwd>
 #include <vector>
@@ -25,12 +26,29 @@ class latency_distribution {
   // What a share q of the values doesn't exceed. Errors: std::invalid_argument unless 0 <= q <= 1.
   [[nodiscard]] URGE_API duration quantile(double q) const;
 
+  // Calls f(lower, upper, count) for each bucket with values in it, in rising order: lower is its
+  // smallest value, upper the next bucket's. The last bucket, from 2^40 ns on, has no bound above.
+  template <class F>
+  void for_each_bucket(F&& f) const {
+    for (std::size_t i = 0; i < buckets_.size(); ++i) {
+      if (buckets_[i] == 0) continue;
+      const bucket b = bucket_at(i);
+      f(b.lower, b.upper, b.count);
+    }
+  }
+
   // What was recorded since `earlier`, an older reading of the same distribution. The maximum is
   // then known to 3 % only.
   URGE_API latency_distribution& operator-=(const latency_distribution& earlier);
 
  private:
   friend struct metrics_access;
+
+  struct bucket {
+    duration lower, upper;
+    std::uint64_t count;
+  };
+  URGE_API bucket bucket_at(std::size_t index) const;
 
   std::vector<std::uint64_t> buckets_;  // empty, or one per bucket of the runtime's histograms
   std::uint64_t count_ = 0;
@@ -72,7 +90,7 @@ struct metrics {
   std::uint64_t wired_by_frame = 0;  // of those answered: the code is bound to its thread
   // and why a request was put off (it is repeated until it is answered).
   std::uint64_t deferred_runtime = 0;        // in the runtime's code
-  std::uint64_t deferred_runtime_lock = 0;   // holding a lock of the runtime
+  std::uint64_t deferred_runtime_lock = 0;   // in what it called, maybe under a lock of its own
   std::uint64_t deferred_opaque = 0;         // in a library that was not allowed
   std::uint64_t deferred_denied = 0;         // in a denied function
   std::uint64_t deferred_no_preempt = 0;     // under urge::no_preempt
@@ -88,7 +106,27 @@ struct metrics {
   latency_distribution timer_lateness;  // deadline to callback
   latency_distribution ack_prologue;    // request until the goroutine's own code stopped
   latency_distribution ack_signal;
-  latency_distribution wakeup_to_run;  // woken to running
+  // Woken to running, of those woken by timers or by threads that run no goroutines: where
+  // goroutines wake each other the clock isn't read.
+  latency_distribution wakeup_to_run;
+  // From when a slice's timer ran out to its signal's handler. Timers are set early by what is
+  // usual, so this is no part of the stages below.
+  latency_distribution slice_timer_delivery;
+
+  // The stages of each preemption, in order: each is the time from the event before to the one that
+  // it is named after, and a stage that was not passed through (no signal, say) is left out. The
+  // first begins when the slice is over, or when somebody wakes for whom the goroutine may be
+  // stopped.
+  latency_distribution preempt_detected;      // noticed, by sysmon or the slice timer
+  latency_distribution preempt_marked;        // the guard word poisoned
+  latency_distribution preempt_signalled;     // the first signal sent
+  latency_distribution preempt_handled;       // its handler entered
+  latency_distribution preempt_accepted;      // the goroutine's own code stopped
+  latency_distribution preempt_switched_off;  // on g0, its frames walked
+  latency_distribution preempt_requeued;      // queued
+  latency_distribution preempt_next_running;  // the processor runs a goroutine again
+  latency_distribution preempt_deferred;      // of preempt_accepted, the part since it was put off
+  latency_distribution preempt_total;  // from the beginning of the first to the end of the last
 
   [[nodiscard]] std::uint64_t requests() const noexcept {
     return requests_slice + requests_wakeup + requests_stop;
