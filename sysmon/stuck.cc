@@ -58,6 +58,20 @@ bool Computes(P* p, const M* m, std::uint64_t now) {
   return used > passed / base::kStuckCpuShare;
 }
 
+// Adds a P that works in p's stead, until p moves.
+bool StandIn(P* p, bool computes) {
+  P* spare = sched::AddSpareP(p);
+  if (spare == nullptr) return false;
+  p->watch.stuck = true;
+  p->watch.computes = computes;
+  p->attention.fetch_or(sched::kAttendMoved, std::memory_order_relaxed);
+  trace::AddShared(trace::Counter::kSparePs);
+  // Somebody's timer may be what waits.
+  spare->attention.fetch_or(sched::kAttendTimer, std::memory_order_relaxed);
+  sched::StartM(spare, false);
+  return true;
+}
+
 }  // namespace
 
 bool LookForStuck(P* p, std::uint64_t now, std::uint64_t* again_ns) {
@@ -78,18 +92,35 @@ bool LookForStuck(P* p, std::uint64_t now, std::uint64_t* again_ns) {
   if (p->solo.load(std::memory_order_relaxed)) sched::EndSolo();
   // In this order: see spare.cc.
   if (!Sleeps(m->tid) || !RunsStill(p, m)) return false;
-  P* spare = sched::AddSpareP(p);
-  if (spare == nullptr) return false;
-  watch.stuck = true;
-  p->attention.fetch_or(sched::kAttendMoved, std::memory_order_relaxed);
-  trace::AddShared(trace::Counter::kSparePs);
-  sched::StartM(spare, false);
-  return true;
+  return StandIn(p, /*computes=*/false);
+}
+
+bool LookForForeign(P* p, std::uint64_t now, std::uint64_t* again_ns) {
+  P::Watch& watch = p->watch;
+  const std::uint64_t due = watch.asked_ns + base::kForeignAfterNs;
+  *again_ns = due;
+  const M* m = p->m.load(std::memory_order_acquire);
+  if (now < due || m == nullptr) return false;
+  *again_ns = now + base::kRetryMaxNs;
+  // acquire: pairs with the handler's release.
+  const std::uint32_t hits = m->foreign_hits.load(std::memory_order_acquire);
+  if (hits == watch.foreign_hits) return false;
+  if (!watch.solo_ended) {
+    // See spare.cc: a handler that meets foreign code from now on shows that no operation is under
+    // way which has read the flag as set.
+    if (p->solo.load(std::memory_order_relaxed)) sched::EndSolo();
+    watch.solo_ended = true;
+    watch.foreign_hits = m->foreign_hits.load(std::memory_order_relaxed);
+    return false;
+  }
+  watch.cpu_switch = watch.asked_switch;
+  return RunsStill(p, m) && StandIn(p, /*computes=*/true);
 }
 
 bool IsStillStuck(P* p, std::uint64_t now) {
   const M* m = p->m.load(std::memory_order_acquire);
   if (m == nullptr || !RunsStill(p, m)) return false;
+  if (p->watch.computes) return true;
   if (now < p->watch.cpu_at_ns + base::kStuckLookNs) return true;
   return !Computes(p, m, now);
 }

@@ -1,5 +1,6 @@
-// A net for blocking calls that nobody stands in for: stdio's inner reads and waits for FILE locks,
-// a library's own system calls.
+// A net for what keeps a P for long and can't be stopped: blocking calls that nobody stands in for
+// (stdio's inner reads and waits for FILE locks, a library's own system calls), and libraries that
+// compute and may not be interrupted.
 //
 //  1. A goroutine doesn't answer, its slice is over, and others wait for its P. If between two
 //     looks its thread has used next to no CPU time, and it sleeps in the kernel, its P is stuck.
@@ -7,11 +8,15 @@
 //  3. The stuck P tells when it next switches; failing that sysmon sees its thread compute. Then
 //     the last spare P goes.
 //
+// Likewise if it has been asked to stop for kForeignAfterNs, and its thread's signals meet foreign
+// code: until its run is over. With a library's calls of 15 ms and nothing in between, chance
+// would let it be stopped every 20 s.
+//
 // A thread that is merely kept off its CPU by other threads of the machine is running, not
 // sleeping, in the kernel's eyes, and is left alone.
 //
-// Found late: after the slice. What is meant to block often should be stood in for, or be inside
-// urge::blocking.
+// Found late: after the slice, or the time above. What is meant to block often should be stood in
+// for, or be inside urge::blocking.
 
 #ifndef URGE_SYSMON_STUCK_H_
 #define URGE_SYSMON_STUCK_H_
@@ -25,6 +30,8 @@ namespace urge::sysmon {
 // Looks at a P whose goroutine doesn't answer; true if it is stuck now. Sets *again_ns to when a
 // look is worth while. Runs on: sysmon.
 bool LookForStuck(sched::P* p, std::uint64_t now_ns, std::uint64_t* again_ns);
+// The same for one that has been asked to stop and computes in foreign code.
+bool LookForForeign(sched::P* p, std::uint64_t now_ns, std::uint64_t* again_ns);
 // Is a P that was stuck still so?
 bool IsStillStuck(sched::P* p, std::uint64_t now_ns);
 // Takes a spare P away if there are more than stuck Ps; returns when to try again, or kNever.

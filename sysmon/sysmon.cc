@@ -55,6 +55,11 @@ void Ask(P* p, PreemptReason reason, std::uint64_t due_ns, std::uint64_t now, Pl
   const std::uint32_t run = p->switches.load(std::memory_order_relaxed);
   if (watch.asked_switch != run) {
     watch.asked_switch = run;
+    watch.asked_ns = now;
+    watch.solo_ended = false;
+    if (const M* m = p->m.load(std::memory_order_acquire)) {
+      watch.foreign_hits = m->foreign_hits.load(std::memory_order_relaxed);
+    }
     watch.backoff_ns = base::kRetryMinNs;
   } else if (now < watch.retry_at_ns) {
     plan.At(watch.retry_at_ns);
@@ -91,6 +96,8 @@ void LookAtRunning(P* p, std::uint64_t now, Plan& plan) {
   P::Watch& watch = p->watch;
   if (watch.stuck) {
     if (IsStillStuck(p, now)) {
+      // Its thread tries by itself, unless it was met in a system call.
+      if (watch.computes) preempt::RequestPreemption(p, PreemptReason::kSlice, now);
       plan.At(now + base::kStuckLookNs);
       return;
     }
@@ -115,7 +122,10 @@ void LookAtRunning(P* p, std::uint64_t now, Plan& plan) {
       plan.At(now + g_sched.settings.slice_ns);
     }
     std::uint64_t again_ns = base::kNever;
-    LookForStuck(p, now, &again_ns);
+    if (!LookForStuck(p, now, &again_ns)) {
+      plan.At(again_ns);
+      if (watch.asked_switch == switches) LookForForeign(p, now, &again_ns);
+    }
     plan.At(again_ns);
   } else if (moved) {
     // Goroutines that hand the processor to each other within one slice, with nobody else
@@ -169,6 +179,10 @@ void PreemptForWakeup(std::uint64_t since, std::uint64_t now, Plan& plan) {
     if (p->status.load(std::memory_order_acquire) != PStatus::kRunning || p->watch.stuck) continue;
     p->attention.fetch_or(sched::kAttendTimer, std::memory_order_relaxed);
     if (p->watch.asked_switch == p->switches.load(std::memory_order_relaxed)) {
+      std::uint64_t again_ns = base::kNever;
+      const bool stuck = LookForForeign(p, now, &again_ns);
+      plan.At(again_ns);
+      if (stuck) return;
       Ask(p, PreemptReason::kWakeup, since, now, plan);
       return;
     }

@@ -79,10 +79,18 @@ inline constexpr std::uint64_t kRetryMaxNs = 200'000;
 inline constexpr std::uint64_t kSelfRetryNs = 20'000;
 // A P in a system call is taken away after this when somebody waits. Go: sysmon's 20 us.
 inline constexpr std::uint64_t kSyscallRetakeNs = 20'000;
-// A goroutine that doesn't answer is looked into after this, and again: if its thread sleeps in the
-// kernel and used less than one part in kStuckCpuShare of the time, another P stands in for its P.
+// A goroutine that doesn't answer at the end of its slice is looked into after this, and again: if
+// its thread sleeps in the kernel and used less than one part in kStuckCpuShare of the time,
+// another P stands in for its P.
 inline constexpr std::uint64_t kStuckAfterNs = 1'000'000;
 inline constexpr std::uint64_t kStuckCpuShare = 8;
+// A goroutine that computes in a library that may not be interrupted, and has been asked to stop
+// for so long, has its P stood in for, too: the kernel then shares the processor between the two
+// threads. Shorter, and those that only allocate a lot would be; longer, and a ticker that waits
+// for a library's call is late by more.
+inline constexpr std::uint64_t kForeignAfterNs = 2'000'000;
+// And it is interrupted this often to see whether it has come out, and up to as much more.
+inline constexpr std::uint64_t kForeignRetryNs = 500'000;
 // Such a P is looked at again this often. It tells by itself when its goroutine switches, so this
 // is for one that comes out and computes.
 inline constexpr std::uint64_t kStuckLookNs = 100'000'000;

@@ -164,6 +164,10 @@ void SettlePreempted(M* m, G* gp, bool by_signal) {
   if (defer != Counter::kCount) {
     p->stats.Add(defer);
     trace::RequestStamps::Once(m->request.deferred, m->stopped_ticks);
+    if (defer == Counter::kDeferCallback || defer == Counter::kDeferUnwalkable) {
+      // release: as in the handler, for code that runs on top of foreign code.
+      m->foreign_hits.fetch_add(1, std::memory_order_release);
+    }
     gp->guard.store(gp->true_guard, std::memory_order_relaxed);
     m->go_on_g = gp;
     return;

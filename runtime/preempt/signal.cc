@@ -154,7 +154,11 @@ bool WorthRetrying(Counter verdict, const ucontext_t& context) {
 void RetryByTimer(M* m) {
   if (!m->has_slice_timer) return;
   const std::uint64_t chance = base::Ticks() * 0x9e3779b97f4a7c15u >> 40;
-  const std::uint64_t delay = base::kSelfRetryNs + chance % base::kSelfRetryNs;
+  // Others have a P that stands in for this one: there is no hurry.
+  const bool stood_in = m->p != nullptr && (m->p->attention.load(std::memory_order_relaxed) &
+                                            sched::kAttendMoved) != 0;
+  const std::uint64_t least = stood_in ? base::kForeignRetryNs : base::kSelfRetryNs;
+  const std::uint64_t delay = least + chance % least;
   m->slice_timer_ns = 0;
   const itimerspec spec{{0, 0}, {0, static_cast<long>(delay)}};
   timer_settime(m->slice_timer, 0, &spec, nullptr);
@@ -252,7 +256,6 @@ void OnSignal(int signal, siginfo_t* info, void* raw_context) {
       trace::AddShared(Counter::kTimerSignals);
       RequestAtSliceEnd(m, gp, entered_ticks);
     }
-    m->handled_signals.fetch_add(1, std::memory_order_relaxed);
     NoteInterruptedCall(m, context);
     trace::RequestStamps::Once(m->request.handled, entered_ticks);
     const Counter verdict = Decide(m, gp, context);
@@ -263,6 +266,11 @@ void OnSignal(int signal, siginfo_t* info, void* raw_context) {
     } else {
       if (verdict != Counter::kDeferNotWanted) {
         trace::RequestStamps::Once(m->request.deferred, entered_ticks);
+      }
+      if (verdict == Counter::kDeferOpaque || verdict == Counter::kDeferDenied) {
+        // release: pairs with LookForForeign; whatever the goroutine did with its P's queue before
+        // it called this code is done.
+        m->foreign_hits.fetch_add(1, std::memory_order_release);
       }
       if (m->p != nullptr) {
         m->p->stats.Add(verdict);

@@ -35,8 +35,8 @@ struct alignas(base::kCacheLinePair) M {
   // --- Preemption ---
   // The word of this thread that prologues compare with: %fs:0x70. [a; M and requesters write]
   alignas(base::kCacheLinePair) std::atomic<std::uintptr_t>* guard_word = nullptr;  // [c]
-  std::atomic<std::uint32_t> signal_pending{0};   // [a] 1: a preemption signal is on its way
-  std::atomic<std::uint32_t> handled_signals{0};  // [a] bumped by the handler. Go: preemptGen
+  std::atomic<std::uint32_t> signal_pending{0};  // [a] 1: a preemption signal is on its way
+  std::atomic<std::uint32_t> foreign_hits{0};    // [m] times it was asked in code of others
   // [m] In a libc call that a signal can cut short, and whether ours has cut it short: set by the
   // handler, so that nobody sees an EINTR that is ours. See interpose/goroutine.h.
   std::atomic<bool> in_call{false};

@@ -2,9 +2,9 @@
 // ours.
 //
 // A P is stuck when its M blocks in the kernel inside a library, where nobody stands in for the
-// call (stdio's inner read, say): it can't be taken away, since the M comes back at any moment and
-// goes on with it. So sysmon adds a P instead, and takes one away when the other moves again. For a
-// moment more goroutines may run at once than options::procs says.
+// call (stdio's inner read, say), or computes there for long: it can't be taken away, since the M
+// comes back at any moment and goes on with it. So sysmon adds a P instead, and takes one away when
+// the other moves again. For a moment more goroutines may run at once than options::procs says.
 //
 //  1. AddSpareP: the new P is the last in all_ps. It owns no timers (StartTimer), so that it can go
 //     without anybody's stopping.
@@ -20,7 +20,8 @@
 // A lone P's owner uses its queue without atomic read-modify-writes (P::solo). That ends first:
 // sysmon clears the flag, issues membarrier, and only then sees that the M sleeps in the kernel; an
 // operation that had read the flag as set is over, since none sleeps, and later ones read it as
-// clear. It stays so until procs is changed.
+// clear. (Or a handler of the M's has met it in foreign code, which no operation calls.) It stays
+// so until procs is changed.
 
 #include <new>
 

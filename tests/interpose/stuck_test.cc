@@ -1,6 +1,8 @@
-// Calls that block inside libc, where nobody stands in for them: another processor takes over.
+// Calls that block inside libc, where nobody stands in for them, and code that computes for long
+// where it may not be interrupted: another processor takes over.
 
 #include <gtest/gtest.h>
+#include <link.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -127,6 +129,57 @@ TEST_P(StuckTest, TimersGoOnWhileAProcessorIsStuck) {
     all.wait();
     EXPECT_TRUE(stop);
   });
+}
+
+// Computes until told to stop, and may not be interrupted.
+[[gnu::noinline]] void DeniedSpin(const std::atomic<bool>& stop) {
+  while (!stop.load(std::memory_order_relaxed)) {
+  }
+}
+
+// The same on top of foreign frames, which may hold a lock.
+void SpinInACallback(std::atomic<bool>& stop) {
+  dl_iterate_phdr(
+      [](dl_phdr_info*, std::size_t, void* flag) {
+        while (!static_cast<std::atomic<bool>*>(flag)->load(std::memory_order_relaxed)) {
+        }
+        return 1;
+      },
+      &stop);
+}
+
+// Sleepers and hogs go on beside more of them than there are processors.
+template <class Spin>
+void OthersGoOnBeside(Spin spin) {
+  const int before = procs();
+  run([&] {
+    std::atomic<bool> stop{false};
+    std::atomic<int> rounds{0};
+    wait_group all;
+    for (int i = 0; i < before + 1; ++i) all.go([&] { spin(stop); });
+    all.go([&] {
+      while (!stop) ++rounds;
+    });
+    for (int i = 0; i < 20; ++i) sleep_for(1ms);
+    Await([&] { return rounds.load() > 0; });
+    stop = true;
+    all.wait();
+    while (sched::g_sched.spare_ps != 0) yield();
+  });
+  EXPECT_EQ(procs(), before);
+  EXPECT_EQ(sched::g_sched.procs, before);
+}
+
+TEST_P(StuckTest, OthersGoOnBesideDeniedCodeThatComputesForEver) {
+  ASSERT_TRUE(deny_preemption("*DeniedSpin*"));
+  const metrics before = read_metrics();
+  OthersGoOnBeside(DeniedSpin);
+  EXPECT_GT((read_metrics() - before).spare_procs, 0u);
+}
+
+TEST_P(StuckTest, OthersGoOnBesideACallbackThatComputesForEver) {
+  // The loader's lock lets one in at a time: the others wait for it, stuck in the kernel.
+  OthersGoOnBeside(SpinInACallback);
 }
 
 }  // namespace
