@@ -55,7 +55,8 @@ struct alignas(base::kCacheLinePair) M {
   std::uint64_t slice_timer_ns = 0;  // [m] when it runs out; 0: it was set for something else
   // [m] How late its signal is when it is early, as three in four are later: see ArmSliceTimer.
   std::uint32_t slice_timer_late_ns = 0;
-  trace::RequestStamps request;  // [mark_lock; its own thread] of the pending request
+  // [mark_lock; its own thread] Of the pending request. One line: requesters fetch it beforehand.
+  alignas(base::kCacheLine) trace::RequestStamps request;
 
   // --- Idle, hand-over, life ---
   alignas(base::kCacheLinePair) std::atomic<std::uint32_t> park_word{0};  // [a] 1: a wake-up is due
