@@ -329,7 +329,7 @@ TEST_F(MapTest, ConcurrentRebuildsEndUpToDate) {
 
 TEST(TextTableTest, ReadersOvertakenByManyPublicationsNeverMixTables) {
   // Table k says: [1000 k', ...) where every boundary has the same kind; a mix would show another.
-  TextTable table;
+  static TextTable table;  // its memory is never freed
   std::vector<TextTable::Boundary> even, odd;
   for (uintptr_t i = 0; i < 2000; ++i) {
     even.push_back({i * 16, i == 0 ? TextKind::kUnknown : TextKind::kPreemptible});
@@ -373,6 +373,7 @@ TEST(TextTableTest, FlattenLetsLaterRangesOverride) {
 TEST(TextTableTest, FlattenAgreesWithPaintingByHand) {
   const unsigned seed = 20;
   std::minstd_rand random(seed);
+  static TextTable table;
   for (int round = 0; round < 200; ++round) {
     std::vector<KindRange> ranges;
     std::vector<TextKind> painted(300, TextKind::kUnknown);
@@ -383,7 +384,6 @@ TEST(TextTableTest, FlattenAgreesWithPaintingByHand) {
       ranges.push_back({{begin, end}, kind});
       for (uintptr_t at = begin; at < end; ++at) painted[at] = kind;
     }
-    TextTable table;
     table.Publish(TextTable::Flatten(ranges));
     for (uintptr_t at = 0; at < painted.size(); ++at) {
       ASSERT_EQ(table.Find(at), painted[at]) << "seed " << seed << " round " << round;
