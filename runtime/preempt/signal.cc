@@ -167,10 +167,12 @@ void RetryByTimer(M* m) {
 // Leaves the goroutine's own next prologue, or the end of the call that it is in, to answer. On its
 // own thread, which can't go on to another goroutine meanwhile, this needs no lock; where it
 // interrupts a switch it may be overwritten, as any mark.
-void MarkSelf(G* gp) {
+void MarkSelf(M* m, G* gp) {
   if (!sched::g_sched.settings.cooperative_preempt) return;
   gp->guard.store(sched::kStackPreempt, std::memory_order_relaxed);
   sched::SetGuardWord(sched::kStackPreempt);
+  trace::RequestStamps::Once(m->request.marked, base::Ticks());
+  trace::AddShared(Counter::kMarks);
 }
 
 void Inject(ucontext_t& context) {
@@ -269,7 +271,7 @@ void OnSignal(int signal, siginfo_t* info, void* raw_context) {
     trace::RequestStamps::Once(m->request.handled, entered_ticks);
     const Counter verdict = Decide(m, gp, context);
     if (WorthRetrying(verdict, context)) {
-      MarkSelf(gp);
+      MarkSelf(m, gp);
       RetryByTimer(m);
     }
     if (verdict == Counter::kCount) {

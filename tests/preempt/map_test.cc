@@ -127,13 +127,20 @@ TEST_F(MapTest, LibmIsPreemptibleButItsPltIsNot) {
 
 TEST_F(MapTest, StandardLibraryLoaderAndVdsoAreOpaque) {
   EXPECT_EQ(KindOf(SymbolIn("libstdc++.so.6", "__cxa_throw")), TextKind::kOpaque);
-  EXPECT_EQ(KindOf(SymbolIn("libstdc++.so.6", "_Znwm")), TextKind::kOpaque);
+  EXPECT_EQ(KindOf(SymbolIn("libstdc++.so.6", "_ZSt9terminatev")), TextKind::kOpaque);
   EXPECT_EQ(KindOf(SymbolIn("libgcc_s.so.1", "_Unwind_RaiseException")), TextKind::kOpaque);
   EXPECT_EQ(KindOf(reinterpret_cast<uintptr_t>(dlsym(RTLD_DEFAULT, "__tls_get_addr"))),
             TextKind::kOpaque);  // the loader's
   const uintptr_t vdso = getauxval(AT_SYSINFO_EHDR);
   ASSERT_NE(vdso, 0u);
   EXPECT_EQ(KindOf(vdso + 0x800), TextKind::kOpaque);
+}
+
+// malloc stops whoever is asked to, as it ends, under operator new as well.
+TEST_F(MapTest, OperatorsNewAndDeleteMayLieBelow) {
+  for (const char* name : {"_Znwm", "_Znam", "_ZdlPv", "_ZdaPvm", "_ZnwmSt11align_val_t"}) {
+    EXPECT_EQ(KindOf(SymbolIn("libstdc++.so.6", name)), TextKind::kCallsBack) << name;
+  }
 }
 
 TEST_F(MapTest, UnmappedAddressesAndStacksAreUnknown) {

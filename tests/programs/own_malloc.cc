@@ -43,7 +43,10 @@ int main() {
     urge::wait_group all;
     for (int g = 0; g < 4; ++g) {
       all.go([] {
-        for (int i = 0; i < 100; ++i) delete[] new char[100 + i];
+        for (int i = 0; i < 100; ++i) {
+          char* volatile block = new char[100 + i];  // or the compiler does without
+          delete[] block;
+        }
       });
     }
     all.wait();
