@@ -117,6 +117,9 @@ constexpr DebugKey kDebugKeys[] = {
     {"randomize", [](StartPlan& p, std::int64_t v) { p.settings.randomize = v != 0; }, 1},
     {"seed", [](StartPlan& p, std::int64_t v) { p.settings.seed = static_cast<std::uint64_t>(v); },
      INT64_MAX},
+    {"preempttimer", [](StartPlan& p, std::int64_t v) { p.settings.timed_slices = v != 0; }, 1},
+    {"preemptprologue", [](StartPlan& p, std::int64_t v) { p.settings.preempt_prologues = v != 0; },
+     1},
     {"schedtrace",
      [](StartPlan& p, std::int64_t v) {
        p.settings.schedtrace_ns = static_cast<std::uint64_t>(v) * 1'000'000;

@@ -3,9 +3,8 @@
 // One table for all that needs nothing else; below it those with a time limit, which go on with
 // what is left of it if a preemption signal cut them short.
 //
-// Not here, though it may block: close (after an EINTR it must not be called again); what libc
-// calls inside itself (stdio's reads and writes, say), for which sysmon's net is there
-// (sysmon/stuck.h).
+// Not here, though it may block: what libc calls inside itself (stdio's reads and writes, say), for
+// which sysmon's net is there (sysmon/stuck.h).
 
 #include <mqueue.h>
 #include <netdb.h>
@@ -131,6 +130,17 @@ URGE_LONG(kShort, int, getnameinfo, (const sockaddr* address, socklen_t size, ch
 URGE_LONG(kShort, hostent*, gethostbyname, (const char* name), (name))
 // clang-format on
 
+// After an interruption the descriptor is closed, and may be another's by now: closing again is
+// wrong, and of an interruption by us there is nothing to tell.
+URGE_INTERPOSE(int, close, (int fd), (fd)) {
+  M* m = URGE_GOROUTINE_M();
+  if (URGE_LIKELY(m == nullptr)) return libc_close(fd);
+  return InSyscall(m, SyscallKind::kShort, [=] {
+    const int result = CallOnce(m, [=] { return libc_close(fd); });
+    return WasInterrupted(result) && m->cut_short.load(std::memory_order_relaxed) ? 0 : result;
+  });
+}
+
 // ---- With a time limit ----
 
 namespace {
@@ -254,8 +264,6 @@ URGE_INTERPOSE(int, clock_nanosleep,
   });
 }
 
-namespace {
-
 // Sleeps in the calling goroutine; what is left if somebody's handler woke it.
 timespec Sleep(M* m, timespec time) {
   timespec left{};
@@ -272,10 +280,6 @@ timespec Sleep(M* m, timespec time) {
   });
   return left;
 }
-
-bool IsZero(const timespec& t) { return t.tv_sec == 0 && t.tv_nsec == 0; }
-
-}  // namespace
 
 URGE_INTERPOSE(int, nanosleep, (const timespec* time, timespec* left), (time, left)) {
   M* m = URGE_GOROUTINE_M();

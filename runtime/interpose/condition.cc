@@ -19,6 +19,7 @@
 #include <pthread.h>
 
 #include "runtime/base/lists.h"
+#include "runtime/interpose/condition.h"
 #include "runtime/interpose/libc.h"
 #include "runtime/interpose/mutex.h"
 #include "runtime/interpose/turn.h"
@@ -73,6 +74,8 @@ struct Bucket {
 
 constinit Bucket g_buckets[kBuckets];
 
+}  // namespace
+
 void WakeSleepers(const pthread_cond_t* condition, int max) {
   Bucket& bucket = g_buckets[BucketOf(condition)];
   if (URGE_LIKELY(bucket.sleepers.load(std::memory_order_relaxed) == 0)) return;
@@ -85,6 +88,8 @@ void WakeSleepers(const pthread_cond_t* condition, int max) {
   }
   while (Sleeper* s = taken.PopFront()) s->Wake();
 }
+
+namespace {
 
 // glibc's nptl/pthread_cond_common.c: flags in the low bits of the count of references.
 constexpr unsigned kShared = 1, kMonotonic = 2;
@@ -128,19 +133,28 @@ int WaitFor(M* m, pthread_cond_t* condition, pthread_mutex_t* mutex, clockid_t c
 URGE_INTERPOSE(int, pthread_cond_wait, (pthread_cond_t * condition, pthread_mutex_t* mutex),
                (condition, mutex)) {
   M* m = URGE_GOROUTINE_M();
-  const auto wait = [=] { return libc_pthread_cond_wait(condition, mutex); };
-  if (URGE_LIKELY(m == nullptr)) return wait();
-  return WaitFor(m, condition, mutex, CLOCK_REALTIME, nullptr, wait);
+  if (URGE_LIKELY(m == nullptr)) return libc_pthread_cond_wait(condition, mutex);
+  return WaitForCondition(m, condition, mutex);
+}
+
+int WaitForCondition(M* m, pthread_cond_t* condition, pthread_mutex_t* mutex) {
+  return WaitFor(m, condition, mutex, CLOCK_REALTIME, nullptr,
+                 [=] { return libc_pthread_cond_wait(condition, mutex); });
 }
 
 URGE_INTERPOSE(int, pthread_cond_timedwait,
                (pthread_cond_t * condition, pthread_mutex_t* mutex, const timespec* when),
                (condition, mutex, when)) {
   M* m = URGE_GOROUTINE_M();
-  const auto wait = [=] { return libc_pthread_cond_timedwait(condition, mutex, when); };
-  if (URGE_LIKELY(m == nullptr)) return wait();
+  if (URGE_LIKELY(m == nullptr)) return libc_pthread_cond_timedwait(condition, mutex, when);
+  return WaitForConditionUntil(m, condition, mutex, when);
+}
+
+int WaitForConditionUntil(M* m, pthread_cond_t* condition, pthread_mutex_t* mutex,
+                          const timespec* when) {
   const clockid_t clock = (FlagsOf(condition) & kMonotonic) != 0 ? CLOCK_MONOTONIC : CLOCK_REALTIME;
-  return WaitFor(m, condition, mutex, clock, when, wait);
+  return WaitFor(m, condition, mutex, clock, when,
+                 [=] { return libc_pthread_cond_timedwait(condition, mutex, when); });
 }
 
 URGE_INTERPOSE(int, pthread_cond_clockwait,

@@ -21,6 +21,8 @@
 #include <cstdint>
 #include <utility>
 
+#include <urge/preempt.h>
+
 #include "runtime/sched/current.h"
 #include "runtime/sched/sched.h"
 
@@ -40,6 +42,13 @@ inline sched::M* GoroutineM(const void* caller) {
 }
 #define URGE_GOROUTINE_M() ::urge::interpose::GoroutineM(__builtin_return_address(0))
 
+// The last thing in a call that may have kept its goroutine from being interrupted: who is asked to
+// stop does so, if the frames below allow it. `caller` as above. No runtime lock may be held.
+void ServeRequest(const void* caller);
+inline void EndOfCall(const void* caller) {
+  if (URGE_UNLIKELY(urge::detail::guard_says_slow())) ServeRequest(caller);
+}
+
 // Both keep errno. Without a P (inside urge::blocking) they do nothing.
 void BeginCall(sched::M* m, sched::SyscallKind kind);
 void EndCall();
@@ -56,17 +65,24 @@ auto InSyscall(sched::M* m, sched::SyscallKind kind, Call call) {
 
 inline bool WasInterrupted(long result) { return result == -1 && errno == EINTR; }
 
+// Calls once. M::cut_short tells then whether a signal of ours has interrupted the call.
+template <class Call>
+auto CallOnce(sched::M* m, Call call) {
+  // Ordered for the handler on this thread, which is all that looks.
+  m->cut_short.store(false, std::memory_order_relaxed);
+  m->in_call.store(true, std::memory_order_relaxed);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  const auto result = call();
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  m->in_call.store(false, std::memory_order_relaxed);
+  return result;
+}
+
 // Calls until the result isn't an EINTR of our making. `failed(result)` tells an EINTR.
 template <class Call, class Failed>
 auto Restarting(sched::M* m, Call call, Failed failed) {
   for (;;) {
-    // Ordered for the handler on this thread, which is all that looks.
-    m->cut_short.store(false, std::memory_order_relaxed);
-    m->in_call.store(true, std::memory_order_relaxed);
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-    const auto result = call();
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-    m->in_call.store(false, std::memory_order_relaxed);
+    const auto result = CallOnce(m, call);
     if (!failed(result) || !m->cut_short.load(std::memory_order_relaxed)) return result;
   }
 }

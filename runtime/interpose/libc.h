@@ -50,20 +50,25 @@ class LibcFunction<R(A...)> {
   std::atomic<R (*)(A...)> function_;  // [a] written with the same value only
 };
 
-// libc_<name>, for a function that isn't stood in for.
-#define URGE_LIBC(result, name, parameters, arguments)                                          \
+// libc_<name>, for a function that isn't stood in for. `find` is an expression that has it found,
+// and tells whether it was.
+#define URGE_LIBC_FOUND_BY(find, result, name, parameters, arguments)                           \
   static result find_##name parameters;                                                         \
   static constinit ::urge::interpose::LibcFunction<result parameters> libc_##name(find_##name); \
-  [[gnu::constructor]] static void init_##name() { libc_##name.Find(#name); }                   \
+  [[gnu::constructor]] static void init_##name() { static_cast<void>(find); }                   \
   static result find_##name parameters {                                                        \
-    if (!libc_##name.Find(#name)) ::urge::interpose::FatalMissing(#name);                       \
+    if (!(find)) ::urge::interpose::FatalMissing(#name);                                        \
     return libc_##name arguments;                                                               \
   }
+#define URGE_LIBC(result, name, parameters, arguments) \
+  URGE_LIBC_FOUND_BY(libc_##name.Find(#name), result, name, parameters, arguments)
 
-#define URGE_INTERPOSE(result, name, parameters, arguments)               \
-  URGE_LIBC(result, name, parameters, arguments)                          \
-  extern "C" URGE_API result interposed_##name parameters __asm__(#name); \
+#define URGE_INTERPOSE_FOUND_BY(find, result, name, parameters, arguments) \
+  URGE_LIBC_FOUND_BY(find, result, name, parameters, arguments)            \
+  extern "C" URGE_API result interposed_##name parameters __asm__(#name);  \
   extern "C" result interposed_##name parameters
+#define URGE_INTERPOSE(result, name, parameters, arguments) \
+  URGE_INTERPOSE_FOUND_BY(libc_##name.Find(#name), result, name, parameters, arguments)
 
 }  // namespace urge::interpose
 

@@ -46,6 +46,10 @@ inline std::uint64_t NsOf(const timespec& t) {
   return static_cast<std::uint64_t>(t.tv_sec) * kNsPerS + static_cast<std::uint64_t>(t.tv_nsec);
 }
 
+// Sleeps in the calling goroutine; what is left if somebody's handler woke it (calls.cc).
+timespec Sleep(sched::M* m, timespec time);
+inline bool IsZero(const timespec& t) { return t.tv_sec == 0 && t.tv_nsec == 0; }
+
 // call(time), null meaning for ever.
 template <class Call>
 auto BlockFor(sched::M* m, const timespec* time, Call call) {

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "runtime/interpose/libc.h"
+#include "runtime/interpose/once.h"
 #include "runtime/interpose/turn.h"
 
 namespace urge::interpose {
@@ -96,39 +97,61 @@ URGE_INTERPOSE(int, pthread_rwlock_unlock, (pthread_rwlock_t * lock), (lock)) {
   return result;
 }
 
-// ---- Semaphores: they tell by errno, so who waits keeps its thread, and blocks it ----
+// ---- Semaphores: they tell by errno, but who looks at that is thread-bound, and stays ----
 
 URGE_LIBC(int, sem_trywait, (sem_t * semaphore), (semaphore))
 
 namespace {
 
-template <class Wait>
-int WaitSemaphore(M* m, sem_t* semaphore, Wait wait) {
+// Not inlined: errno's address must not be kept over a wait.
+[[gnu::noinline]] int TryWait(sem_t* semaphore) {
   const int saved_errno = errno;
   if (libc_sem_trywait(semaphore) == 0) return 0;
   errno = saved_errno;
-  return Block(m, SyscallKind::kBlocks, wait);
+  return kTaken;
+}
+
+// `wait` is libc's own. Its error, as a number.
+template <class Wait>
+[[gnu::noinline]] int BlockInSemaphore(Wait wait) {
+  const int result = Restarting(sched::CurrentM(), wait, WasInterrupted);
+  return result == 0 ? 0 : errno;
+}
+
+template <class Wait>
+int WaitSemaphore(sem_t* semaphore, clockid_t clock, const timespec* when, Wait wait) {
+  if (TryWait(semaphore) == 0) return 0;
+  const auto block = [=] { return BlockInSemaphore(wait); };
+  int error;
+  if (!IsValid(when)) {
+    error = InSyscall(sched::CurrentM(), SyscallKind::kBlocks, block);  // libc's answer
+  } else {
+    error = Contend(
+        semaphore, DeadlineNs(clock, when), WaitReason::kSemaphore,
+        [=] { return TryWait(semaphore); }, block);
+  }
+  return error == 0 ? 0 : Fail(error);
 }
 
 }  // namespace
 
 URGE_INTERPOSE(int, sem_wait, (sem_t * semaphore), (semaphore)) {
-  M* m = URGE_GOROUTINE_M();
-  if (URGE_LIKELY(m == nullptr)) return libc_sem_wait(semaphore);
-  return WaitSemaphore(m, semaphore, [=] { return libc_sem_wait(semaphore); });
+  const auto wait = [=] { return libc_sem_wait(semaphore); };
+  if (URGE_LIKELY(URGE_GOROUTINE_M() == nullptr)) return wait();
+  return WaitSemaphore(semaphore, CLOCK_REALTIME, nullptr, wait);
 }
 
 URGE_INTERPOSE(int, sem_timedwait, (sem_t * semaphore, const timespec* when), (semaphore, when)) {
-  M* m = URGE_GOROUTINE_M();
-  if (URGE_LIKELY(m == nullptr)) return libc_sem_timedwait(semaphore, when);
-  return WaitSemaphore(m, semaphore, [=] { return libc_sem_timedwait(semaphore, when); });
+  const auto wait = [=] { return libc_sem_timedwait(semaphore, when); };
+  if (URGE_LIKELY(URGE_GOROUTINE_M() == nullptr)) return wait();
+  return WaitSemaphore(semaphore, CLOCK_REALTIME, when, wait);
 }
 
 URGE_INTERPOSE(int, sem_clockwait, (sem_t * semaphore, clockid_t clock, const timespec* when),
                (semaphore, clock, when)) {
-  M* m = URGE_GOROUTINE_M();
-  if (URGE_LIKELY(m == nullptr)) return libc_sem_clockwait(semaphore, clock, when);
-  return WaitSemaphore(m, semaphore, [=] { return libc_sem_clockwait(semaphore, clock, when); });
+  const auto wait = [=] { return libc_sem_clockwait(semaphore, clock, when); };
+  if (URGE_LIKELY(URGE_GOROUTINE_M() == nullptr)) return wait();
+  return WaitSemaphore(semaphore, clock, when, wait);
 }
 
 // ---- FILEs: recursive, and owned by a thread ----
@@ -162,9 +185,13 @@ URGE_INTERPOSE(void, funlockfile, (FILE * file), (file)) {
 // ---- pthread_once ----
 
 URGE_INTERPOSE(int, pthread_once, (pthread_once_t * once, void (*function)()), (once, function)) {
-  const M* m = URGE_GOROUTINE_M();
+  if (URGE_LIKELY(URGE_GOROUTINE_M() == nullptr)) return libc_pthread_once(once, function);
+  return Once(once, function);
+}
+
+int Once(pthread_once_t* once, void (*function)()) {
   constexpr int kDone = 2;  // glibc's nptl/pthread_once.c
-  if (URGE_LIKELY(m == nullptr) || (__atomic_load_n(once, __ATOMIC_ACQUIRE) & kDone) != 0) {
+  if ((__atomic_load_n(once, __ATOMIC_ACQUIRE) & kDone) != 0) {
     return libc_pthread_once(once, function);
   }
   Turn turn(once);

@@ -34,8 +34,12 @@ bool IsLocked(int result) { return result == 0 || result == EOWNERDEAD; }
 
 URGE_INTERPOSE(int, pthread_mutex_trylock, (pthread_mutex_t * mutex), (mutex)) {
   const M* m = URGE_GOROUTINE_M();
+  if (URGE_LIKELY(m == nullptr)) return libc_pthread_mutex_trylock(mutex);
+  return TryLockMutex(mutex);
+}
+
+int TryLockMutex(pthread_mutex_t* mutex) {
   const int result = libc_pthread_mutex_trylock(mutex);
-  if (URGE_LIKELY(m == nullptr)) return result;
   if (IsLocked(result) && RemembersThread(mutex)) HoldThread();
   return result;
 }
@@ -74,9 +78,13 @@ int LockMutex(pthread_mutex_t* mutex) {
 URGE_INTERPOSE(int, pthread_mutex_timedlock, (pthread_mutex_t * mutex, const timespec* when),
                (mutex, when)) {
   const M* m = URGE_GOROUTINE_M();
-  const auto wait = [=] { return libc_pthread_mutex_timedlock(mutex, when); };
-  if (URGE_LIKELY(m == nullptr)) return wait();
-  return Lock(mutex, CLOCK_REALTIME, when, wait);
+  if (URGE_LIKELY(m == nullptr)) return libc_pthread_mutex_timedlock(mutex, when);
+  return LockMutexUntil(mutex, when);
+}
+
+int LockMutexUntil(pthread_mutex_t* mutex, const timespec* when) {
+  return Lock(mutex, CLOCK_REALTIME, when,
+              [=] { return libc_pthread_mutex_timedlock(mutex, when); });
 }
 
 URGE_INTERPOSE(int, pthread_mutex_clocklock,
@@ -91,7 +99,9 @@ URGE_INTERPOSE(int, pthread_mutex_clocklock,
 URGE_INTERPOSE(int, pthread_mutex_unlock, (pthread_mutex_t * mutex), (mutex)) {
   const M* m = URGE_GOROUTINE_M();
   if (URGE_LIKELY(m == nullptr)) return libc_pthread_mutex_unlock(mutex);
-  return UnlockMutex(mutex);
+  const int result = UnlockMutex(mutex);
+  EndOfCall(__builtin_return_address(0));
+  return result;
 }
 
 int UnlockMutex(pthread_mutex_t* mutex) {

@@ -1,4 +1,4 @@
-// What condition variables need of pthread mutexes on a goroutine.
+// What condition variables, and C11's mutexes, need of pthread mutexes on a goroutine.
 
 #ifndef URGE_RUNTIME_INTERPOSE_MUTEX_H_
 #define URGE_RUNTIME_INTERPOSE_MUTEX_H_
@@ -7,8 +7,10 @@
 
 namespace urge::interpose {
 
-// pthread_mutex_lock and _unlock of a goroutine, with what they count. Runs on: G.
+// pthread_mutex_lock and its kin of a goroutine, with what they count. Runs on: G.
 int LockMutex(pthread_mutex_t* mutex);
+int LockMutexUntil(pthread_mutex_t* mutex, const timespec* when);
+int TryLockMutex(pthread_mutex_t* mutex);
 int UnlockMutex(pthread_mutex_t* mutex);
 
 }  // namespace urge::interpose

@@ -204,6 +204,16 @@ class Analysis {
     return Finish(reason);
   }
 
+  // operator new and delete call malloc and free, which stop whoever is asked to as they end.
+  ModuleText OpaqueButForOperators() {
+    if (const std::optional<ElfFile> file = ElfFile::Open(module_)) {
+      for (const FunctionSymbol& function : file->Functions(SymbolTable::kDynamic)) {
+        if (IsAllocatingOperator(function.name)) PaintFile(function.range, TextKind::kCallsBack);
+      }
+    }
+    return Finish("opaque: always");
+  }
+
   ModuleText LibcLeaves() {
     // RTLD_NOLOAD: only a handle; libc can't be unloaded, so it is never given back.
     void* libc = dlopen(std::string(module_.path).c_str(), RTLD_LAZY | RTLD_NOLOAD);
@@ -260,10 +270,16 @@ class Analysis {
     }
   }
 
+  static bool IsRuntimes(const ElfFile& file, const FunctionSymbol& function) {
+    return std::any_of(file.sections().begin(), file.sections().end(), [&](const Section& section) {
+      return section.name == kRuntimeSection && section.range.Contains(function.range.begin);
+    });
+  }
+
   bool MayHideLibraries(const ElfFile& file) const {
     if (!file.HasTable(SymbolTable::kDynamic)) return true;
     for (const FunctionSymbol& function : file.Functions(SymbolTable::kDynamic)) {
-      if (IsDeniedByDefault(function.name)) return true;
+      if (IsDeniedByDefault(function.name) && !IsRuntimes(file, function)) return true;
     }
     for (size_t i = 0; i < module_.text_count; ++i) {
       const AddressRange& text = module_.text[i];
@@ -315,7 +331,7 @@ ModuleText AnalyzeModule(const Module& module, const RuleList& rules) {
     case ModuleRole::kLibc:
       return analysis.LibcLeaves();
     case ModuleRole::kAlwaysOpaque:
-      return analysis.Whole(TextKind::kOpaque, "opaque: always");
+      return analysis.OpaqueButForOperators();
     case ModuleRole::kOther:
       break;
   }

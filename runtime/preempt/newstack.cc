@@ -5,7 +5,8 @@
 //  2. A request is pending: the goroutine is switched off, or the true guard put back where that
 //     isn't allowed.
 //  3. No request: the mark was meant for another goroutine (see request.h); the true guard is put
-//     back.
+//     back. With URGE_DEBUG=preemptprologue=1 each guard is a mark, and whoever comes here asks
+//     itself to stop: every prologue that may be stopped at is.
 //  4. The stack is really short of room: the goroutine has run away; report and end. This is where
 //     growth by segments fits in: by returning the top of a new segment, which __morestack then
 //     runs the function on, and urge_oldstack to leave it again.
@@ -44,6 +45,10 @@ sched::M* OwnM(std::uintptr_t sp) {
 void Answer(sched::M* m, std::uint64_t stopped_ticks) {
   sched::G* gp = m->curg.load(std::memory_order_relaxed);
   sched::P* p = m->p;
+  if (URGE_UNLIKELY(sched::g_sched.settings.preempt_prologues) && p != nullptr &&
+      gp->no_preempt == 0) {
+    NoteRequest(m, p, gp, sched::PreemptReason::kSlice, stopped_ticks, stopped_ticks);
+  }
   if (URGE_LIKELY(gp->preempt.load(std::memory_order_acquire))) {
     if (p == nullptr || gp->status.load(std::memory_order_relaxed) != sched::GStatus::kRunning) {
       if (p != nullptr) p->stats.Add(trace::Counter::kDeferNotWanted);
@@ -56,8 +61,9 @@ void Answer(sched::M* m, std::uint64_t stopped_ticks) {
       return;
     }
   }
-  gp->guard.store(gp->true_guard, std::memory_order_relaxed);
-  sched::SetGuardWord(gp->true_guard);
+  const std::uintptr_t guard = sched::GuardAtRest(gp);
+  gp->guard.store(guard, std::memory_order_relaxed);
+  sched::SetGuardWord(guard);
 }
 
 [[noreturn]] void Overflow(sched::G* gp) {

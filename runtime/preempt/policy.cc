@@ -268,12 +268,17 @@ bool IsDeniedByDefault(std::string_view symbol) {
          std::any_of(std::begin(kDeniedGlobs), std::end(kDeniedGlobs), matches);
 }
 
+bool IsAllocatingOperator(std::string_view symbol) {
+  for (const std::string_view prefix : {"_Znw", "_Zna", "_Zdl", "_Zda"}) {
+    if (symbol.starts_with(prefix)) return true;
+  }
+  return false;
+}
+
 bool IsReplaceable(std::string_view symbol) {
   const std::string_view name = WithoutCloneSuffix(symbol);
-  for (const std::string_view prefix : {"_Znw", "_Zna", "_Zdl", "_Zda"}) {
-    if (name.starts_with(prefix)) return true;
-  }
-  return std::count(std::begin(kDeniedNames), std::end(kDeniedNames), name) > 0;
+  return IsAllocatingOperator(name) ||
+         std::count(std::begin(kDeniedNames), std::end(kDeniedNames), name) > 0;
 }
 
 bool IsStandardLibraryName(std::string_view symbol) {

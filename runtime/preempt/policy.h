@@ -39,6 +39,8 @@ bool NamesModule(std::string_view name, const Module& module);
 bool IsDeniedByDefault(std::string_view symbol);
 // Of those, the ones that programs replace by their own: malloc's family, operator new and delete.
 bool IsReplaceable(std::string_view symbol);
+// operator new or delete, of any sort.
+bool IsAllocatingOperator(std::string_view symbol);
 // True if `symbol` is a function of the C++ standard library or its runtime.
 bool IsStandardLibraryName(std::string_view symbol);
 // The name without the suffixes that compilers give to parts of a function (".cold", ".part.0").

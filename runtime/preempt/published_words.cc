@@ -15,6 +15,7 @@ void PublishedWords::Publish(std::span<const uint64_t> words) {
     // Twice as large as the one it replaces, and with room to spare; see the header.
     const size_t old = buffer == nullptr ? kWordsMin : buffer->capacity * 2;
     buffer = new Buffer(std::max(old, words.size() * 2));
+    buffer->replaced = spare_;
   }
   const uint32_t sequence = buffer->sequence.load(std::memory_order_relaxed);
   buffer->sequence.store(sequence + 1, std::memory_order_relaxed);

@@ -77,6 +77,7 @@ class PublishedWords {
     std::atomic<uint64_t>* const entries;  // [c] never freed; the words are [a]
     std::atomic<uint32_t> sequence{0};     // [a]
     std::atomic<size_t> size{0};           // [a]
+    const Buffer* replaced = nullptr;      // [publisher] never freed, so nobody shall call it lost
   };
 
   std::atomic<const Buffer*> current_{nullptr};  // [a] written by the publisher only

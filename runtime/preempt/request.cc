@@ -180,7 +180,7 @@ void SettlePreempted(M* m, G* gp, bool by_signal) {
       // release: as in the handler, for code that runs on top of foreign code.
       m->foreign_hits.fetch_add(1, std::memory_order_release);
     }
-    gp->guard.store(gp->true_guard, std::memory_order_relaxed);
+    gp->guard.store(sched::GuardAtRest(gp), std::memory_order_relaxed);
     m->go_on_g = gp;
     return;
   }

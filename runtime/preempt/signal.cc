@@ -164,6 +164,17 @@ void RetryByTimer(M* m) {
   timer_settime(m->slice_timer, 0, &spec, nullptr);
 }
 
+// Leaves the goroutine's own next prologue, or the end of the call that it is in, to answer. On its
+// own thread, which can't go on to another goroutine meanwhile, this needs no lock; where it
+// interrupts a switch it may be overwritten, as any mark.
+void MarkSelf(M* m, G* gp) {
+  if (!sched::g_sched.settings.cooperative_preempt) return;
+  gp->guard.store(sched::kStackPreempt, std::memory_order_relaxed);
+  sched::SetGuardWord(sched::kStackPreempt);
+  trace::RequestStamps::Once(m->request.marked, base::Ticks());
+  trace::AddShared(Counter::kMarks);
+}
+
 void Inject(ucontext_t& context) {
   greg_t* regs = context.uc_mcontext.gregs;
   auto sp = static_cast<std::uintptr_t>(regs[REG_RSP]);
@@ -259,7 +270,10 @@ void OnSignal(int signal, siginfo_t* info, void* raw_context) {
     NoteInterruptedCall(m, context);
     trace::RequestStamps::Once(m->request.handled, entered_ticks);
     const Counter verdict = Decide(m, gp, context);
-    if (WorthRetrying(verdict, context)) RetryByTimer(m);
+    if (WorthRetrying(verdict, context)) {
+      MarkSelf(m, gp);
+      RetryByTimer(m);
+    }
     if (verdict == Counter::kCount) {
       m->stopped_ticks = base::Ticks();
       Inject(context);

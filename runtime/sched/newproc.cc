@@ -53,7 +53,7 @@ void SetStack(G* gp, StackSpan stack) {
   gp->stack = stack;
   const std::size_t reserve = std::min(base::kStackReserveBytes, stack.size() / 4);
   gp->true_guard = stack.lo + reserve;
-  gp->guard.store(gp->true_guard, std::memory_order_relaxed);
+  gp->guard.store(GuardAtRest(gp), std::memory_order_relaxed);
   gp->standard_stack = stack.size() == StandardStackBytes();
   // Tops are staggered so that the hot lines of many stacks fall into different cache sets.
   const std::size_t colour = (stack.lo / (stack.size() + base::kPageBytes)) % base::kStackColours;

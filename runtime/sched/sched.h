@@ -30,9 +30,11 @@ struct Settings {
   std::size_t stack_bytes = base::kStackBytes;
   std::size_t max_stack_bytes = base::kMaxStackBytes;
   int preempt_signal = 0;
-  bool randomize = false;  // URGE_DEBUG=randomize=1: shuffle scheduling, to find races in users
-  std::uint64_t seed = 0;  // URGE_DEBUG=seed=N
-  int ancestors = 0;       // URGE_DEBUG=tracebackancestors=N
+  bool randomize = false;     // URGE_DEBUG=randomize=1: shuffle scheduling, to find races in users
+  std::uint64_t seed = 0;     // URGE_DEBUG=seed=N
+  bool timed_slices = false;  // URGE_DEBUG=preempttimer=1: by its own thread's timer, each
+  bool preempt_prologues = false;   // URGE_DEBUG=preemptprologue=1: stop at each prologue
+  int ancestors = 0;                // URGE_DEBUG=tracebackancestors=N
   std::uint64_t schedtrace_ns = 0;  // URGE_DEBUG=schedtrace=MS
   bool scheddetail = false;         // URGE_DEBUG=scheddetail=1
 };
@@ -101,6 +103,11 @@ inline void Transition(G* gp, GStatus from, GStatus to) {
   URGE_CHECK_MSG(gp->status.load(std::memory_order_relaxed) == from,
                  "goroutine is not in the state its owner believes");
   gp->status.store(to, std::memory_order_release);
+}
+
+// The guard of a goroutine that nobody asks to stop.
+inline std::uintptr_t GuardAtRest(const G* gp) {
+  return URGE_UNLIKELY(g_sched.settings.preempt_prologues) ? kStackPreempt : gp->true_guard;
 }
 
 // --- newproc.cc ---

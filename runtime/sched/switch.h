@@ -54,7 +54,7 @@ inline bool ClearRequest(G* gp) {
   // A read-modify-write: each request is answered once.
   const bool pending = gp->preempt.exchange(false, std::memory_order_relaxed);
   gp->preempt_reason.store(PreemptReason::kNone, std::memory_order_relaxed);
-  gp->guard.store(gp->true_guard, std::memory_order_relaxed);
+  gp->guard.store(GuardAtRest(gp), std::memory_order_relaxed);
   return pending;
 }
 

@@ -158,11 +158,18 @@ void Deferral(Figures& figures, std::string_view where, Work work) {
   all.wait();
   const urge::metrics m = urge::read_metrics();
   const std::string name = "request to stop in " + std::string(where);
-  figures.Add(name + ", p50", MedianUs(m.ack_signal), "us");
-  figures.Add(name + ", p99", static_cast<double>(m.ack_signal.quantile(0.99).count()) / 1e3, "us");
-  figures.Add(name + ", max", static_cast<double>(m.ack_signal.max().count()) / 1e3, "us");
-  figures.Add("  tries per stop",
-              1 + static_cast<double>(m.deferred()) / static_cast<double>(m.acks_signal), "");
+  // At a prologue that checks, or the end of a call of libc's that looks.
+  const auto add = [&](const char* how, const urge::latency_distribution& d) {
+    if (d.empty()) return;
+    figures.Add(name + how + ", p50", MedianUs(d), "us");
+    figures.Add(name + how + ", p99", static_cast<double>(d.quantile(0.99).count()) / 1e3, "us");
+    figures.Add(name + how + ", max", static_cast<double>(d.max().count()) / 1e3, "us");
+  };
+  add(", by signal", m.ack_signal);
+  add(", at the end of a call", m.ack_prologue);
+  const auto stops = static_cast<double>(m.acks_signal + m.acks_prologue);
+  figures.Add("  at the end of a call", 100 * static_cast<double>(m.acks_prologue) / stops, "%");
+  figures.Add("  tries per stop", 1 + static_cast<double>(m.deferred()) / stops, "");
 }
 
 void DeferralMalloc(Figures& figures) {

@@ -21,6 +21,8 @@ struct Shared {
   urge::mutex mutex;
   std::uint64_t under_mutex = 0;  // two halves that must agree whenever the lock is free
   std::uint64_t under_mutex_too = 0;
+  // Work between two looks is of so many steps at most. Where every prologue stops, few do.
+  std::uint64_t most_steps = 20'000;
 };
 
 class Canary {

@@ -1,5 +1,8 @@
 // Blocking calls of libc from goroutines: the processor goes on, errno and the thread stay, and no
 // signal of urge's shows.
+//
+// Nothing is stood in for in the sanitizers' builds.
+// skip: asan tsan
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -19,6 +22,7 @@
 #include <chrono>
 #include <functional>
 #include <thread>
+#include <vector>
 
 #include <urge/urge.h>
 
@@ -199,6 +203,43 @@ TEST_P(CallsTest, AcceptAndConnect) {
       close(fd);
     }
     all.wait();
+    close(listener);
+  });
+}
+
+// close waits until what was sent has arrived; who reads it may need the processor.
+TEST_P(CallsTest, ASocketThatLingersWhileItIsClosedKeepsNobodyWaiting) {
+  run([] {
+    const int listener = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
+    ASSERT_EQ(listen(listener, 1), 0);
+    getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
+    const int out = socket(AF_INET, SOCK_STREAM, 0);
+    ASSERT_EQ(connect(out, reinterpret_cast<sockaddr*>(&address), size), 0);
+    const int in = accept(listener, nullptr, nullptr);
+    ASSERT_GE(in, 0);
+    const linger lingers{.l_onoff = 1, .l_linger = 600};
+    ASSERT_EQ(setsockopt(out, SOL_SOCKET, SO_LINGER, &lingers, sizeof(lingers)), 0);
+    std::vector<char> block(100'000);
+    ssize_t sent = 0, received = 0;
+    for (ssize_t n; (n = send(out, block.data(), block.size(), MSG_DONTWAIT)) > 0;) sent += n;
+    wait_group all;
+    {
+      Hogs hogs(procs());  // who wait for the processor of whoever closes
+      const std::uint64_t before = read_metrics().syscall_retakes;
+      all.go([&] { EXPECT_EQ(close(out), 0); });
+      Await([&] { return read_metrics().syscall_retakes > before; });
+    }
+    all.go([&] {
+      for (ssize_t n; (n = recv(in, block.data(), block.size(), 0)) > 0;) received += n;
+    });
+    all.wait();
+    EXPECT_EQ(received, sent);
+    close(in);
     close(listener);
   });
 }

@@ -1,4 +1,7 @@
 // What else of the pthread family, and of libstdc++ on top of it, goroutines wait for.
+//
+// Nothing is stood in for in the sanitizers' builds.
+// skip: asan tsan
 
 #include <gtest/gtest.h>
 #include <pthread.h>
@@ -340,6 +343,38 @@ TEST_P(WaitsTest, Semaphores) {
     EXPECT_EQ(sem_timedwait(&there, &past), -1);
     EXPECT_EQ(errno, ETIMEDOUT);
   });
+}
+
+TEST_P(WaitsTest, AThousandGoroutinesThatWaitForASemaphoreBlockFewThreads) {
+  constexpr int kWaiters = 1000;
+  sem_t semaphore;
+  sem_init(&semaphore, 0, 0);
+  std::atomic<int> came{0}, through{0};
+  int most = 0;
+  run([&] {
+    wait_group all;
+    for (int g = 0; g < kWaiters; ++g) {
+      all.go([&] {
+        ++came;
+        sem_wait(&semaphore);
+        ++through;
+      });
+    }
+    Await([&] { return came == kWaiters; });
+    for (int i = 0; i < 20; ++i) {
+      sleep_for(1ms);
+      most = std::max(most, Threads());
+    }
+    EXPECT_EQ(through, 0);
+    for (int g = 0; g < kWaiters; ++g) sem_post(&semaphore);
+    all.wait();
+  });
+  EXPECT_EQ(through, kWaiters);
+  EXPECT_LT(most, 200);
+  int left = -1;
+  sem_getvalue(&semaphore, &left);
+  EXPECT_EQ(left, 0);
+  sem_destroy(&semaphore);
 }
 
 TEST_P(WaitsTest, ABarrierAmongGoroutines) {

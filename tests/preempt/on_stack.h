@@ -74,7 +74,8 @@ class TestStack {
   }
 
  private:
-  std::unique_ptr<std::byte[]> memory_{new std::byte[kBytes]};
+  // With room above the top: libgcc looks there for registers that nobody saved.
+  std::unique_ptr<std::byte[]> memory_{new std::byte[kBytes + 256]};
 };
 
 // The caller's registers as of its call of this, to be walked with is_return_address.

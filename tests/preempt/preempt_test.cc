@@ -363,6 +363,17 @@ TEST_F(PreemptTest, AnInstrumentedCallbackOfTheLoaderIsNotSwitchedOffByTheMark) 
   });
 }
 
+// malloc stops who is asked to as it ends, but not over the loader's lock.
+TEST_F(PreemptTest, ACallbackOfTheLoaderThatAllocatesIsNotSwitchedOff) {
+  IterateBesideOthers([](dl_phdr_info*, std::size_t, void*) {
+    for (int i = 0; i < 1'000; ++i) {
+      void* volatile block = std::malloc(100);
+      std::free(block);
+    }
+    return 0;
+  });
+}
+
 TEST_F(PreemptTest, NoPreemptHoldsBothKindsOffAndNests) {
   for (const bool instrumented : {false, true}) {
     urge::run([&] {

@@ -112,6 +112,7 @@ URGE_FUNCTION corpus_stack, ordinary
 	pushq	%rbx
 	imulq	$77, %rbx, %rbx
 	.endr
+	addq	$1, %rbx		// imul leaves flags undefined, and they do differ
 	stc
 	pushfq
 	clc

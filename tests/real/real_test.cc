@@ -74,6 +74,30 @@ TEST_P(RealTest, LibrariesComputeTheSameUnderPreemption) {
 
 URGE_TEST_AT_PROCS(RealTest);
 
+// Each call holds recursive mutexes over preemptions, and the others wait for them.
+TEST_P(RealTest, GoroutinesShareASqliteConnection) {
+  if (!urge::real::kLocksWork) GTEST_SKIP() << "nobody stands in for pthread's locks here";
+  static constexpr int kGoroutines = 6, kRows = 150;
+  urge::real::SharedDatabase database;
+  std::string expected;
+  urge::run([&] {
+    urge::wait_group group;
+    for (int who = 0; who < kGoroutines; ++who) {
+      if (who != 0) expected += ' ';
+      expected += std::to_string(who) + ":" + std::to_string(kRows) + ":" +
+                  std::to_string(kRows * (kRows - 1) / 2);
+      group.go([&database, who] {
+        for (int n = 0; n < kRows; ++n) {
+          database.Add(who, n);
+          if (n % 50 == 0) database.Sums();
+        }
+      });
+    }
+    group.wait();
+  });
+  EXPECT_EQ(database.Sums(), expected);
+}
+
 TEST(LuaTest, EndlessScriptsShareAProcessor) {
   urge::set_procs(1);
   constexpr int kScripts = 4;

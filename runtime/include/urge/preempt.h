@@ -13,6 +13,14 @@ namespace detail {
 URGE_API void no_preempt_enter() noexcept;
 URGE_API void no_preempt_leave() noexcept;
 URGE_API void checkpoint_slow() noexcept;
+
+// The guard word is at %fs:0x70 (glibc reserves it for split stacks); it holds a value above every
+// stack address while a request is pending.
+inline bool guard_says_slow() noexcept {
+  bool slow;
+  asm volatile("cmpq %%fs:0x70, %%rsp" : "=@ccb"(slow) : : "memory");
+  return slow;
+}
 }  // namespace detail
 
 // While one lives, the goroutine that made it is preempted in no way; blocking and yielding still
@@ -29,11 +37,7 @@ class no_preempt {
 // Yields if the goroutine has been asked to stop, for hot loops in code without -fsplit-stack:
 // one load and one compare, exactly a split-stack prologue's check. Works on every thread.
 inline void checkpoint() noexcept {
-  // The guard word is at %fs:0x70 (glibc reserves it for split stacks); it holds a value above
-  // every stack address while a request is pending.
-  bool slow;
-  asm volatile("cmpq %%fs:0x70, %%rsp" : "=@ccb"(slow) : : "memory");
-  if (__builtin_expect(slow, 0)) detail::checkpoint_slow();
+  if (__builtin_expect(detail::guard_says_slow(), 0)) detail::checkpoint_slow();
 }
 
 // Lets goroutines be preempted by signal inside a shared library, named by its soname or file

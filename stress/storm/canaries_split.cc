@@ -1,4 +1,5 @@
-// Canaries for what is not a register, and the list of all kinds.
+// Canaries for what is not a register, and the list of all kinds; with prologue checks, so that
+// they are stopped in both ways.
 
 #include <urge/urge.h>
 
@@ -22,15 +23,21 @@ namespace {
 
 class SeededCanary : public Canary {
  protected:
-  explicit SeededCanary(std::uint64_t seed) : random_(seed) {}
+  SeededCanary(const Shared& shared, std::uint64_t seed)
+      : random_(seed), most_steps_(shared.most_steps) {}
   std::uint64_t Below(std::uint64_t n) { return random_() % n; }
+  // Works for up to one part in `share` of the time that is usual between two looks.
+  void SpinAWhile(std::uint64_t share) { Spin(Below(most_steps_ / share)); }
 
   std::mt19937_64 random_;
+
+ private:
+  const std::uint64_t most_steps_;
 };
 
 class StackCanary final : public SeededCanary {
  public:
-  StackCanary(Shared&, std::uint64_t seed) : SeededCanary(seed) {}
+  StackCanary(Shared& shared, std::uint64_t seed) : SeededCanary(shared, seed) {}
   std::optional<std::string> Round() override {
     if (!StackHolds(random_(), 20)) return "a frame or an argument has changed";
     return std::nullopt;
@@ -50,11 +57,11 @@ class StackCanary final : public SeededCanary {
 
 class ErrnoCanary final : public SeededCanary {
  public:
-  ErrnoCanary(Shared&, std::uint64_t seed) : SeededCanary(seed) {}
+  ErrnoCanary(Shared& shared, std::uint64_t seed) : SeededCanary(shared, seed) {}
   std::optional<std::string> Round() override {
     const int value = static_cast<int>(1 + Below(100'000));
     SetErrno(value);
-    Spin(Below(20'000));
+    SpinAWhile(1);
     if (Below(8) == 0) urge::yield();
     const int now = GetErrno();
     if (now != value) return std::to_string(now) + " instead of " + std::to_string(value);
@@ -64,19 +71,19 @@ class ErrnoCanary final : public SeededCanary {
 
 class ExceptionCanary final : public SeededCanary {
  public:
-  ExceptionCanary(Shared&, std::uint64_t seed) : SeededCanary(seed) {}
+  ExceptionCanary(Shared& shared, std::uint64_t seed) : SeededCanary(shared, seed) {}
   std::optional<std::string> Round() override {
     const std::uint64_t outer = random_(), inner = random_();
     try {
       try {
         Thrower(outer, 3);
       } catch (const std::uint64_t& caught) {
-        Spin(Below(5'000));
+        SpinAWhile(4);
         if (caught != outer) return "caught another exception";
         try {
           Thrower(inner, 2);
         } catch (std::uint64_t nested) {
-          Spin(Below(5'000));
+          SpinAWhile(4);
           if (nested != inner) return "caught another nested exception";
         }
         if (Below(4) == 0) urge::yield();
@@ -110,13 +117,13 @@ class ExceptionCanary final : public SeededCanary {
 
 class MutexCanary final : public SeededCanary {
  public:
-  MutexCanary(Shared& shared, std::uint64_t seed) : SeededCanary(seed), shared_(shared) {}
+  MutexCanary(Shared& shared, std::uint64_t seed) : SeededCanary(shared, seed), shared_(shared) {}
   std::optional<std::string> Round() override {
     const std::lock_guard lock(shared_.mutex);
     const std::uint64_t count = shared_.under_mutex;
     if (shared_.under_mutex_too != count) return "two were inside at once";
     shared_.under_mutex = count + 1;
-    Spin(Below(3'000));
+    SpinAWhile(6);
     if (shared_.under_mutex != count + 1) return "another one wrote";
     shared_.under_mutex_too = count + 1;
     return std::nullopt;
@@ -128,7 +135,7 @@ class MutexCanary final : public SeededCanary {
 
 class HeapCanary final : public SeededCanary {
  public:
-  HeapCanary(Shared&, std::uint64_t seed) : SeededCanary(seed) {}
+  HeapCanary(Shared& shared, std::uint64_t seed) : SeededCanary(shared, seed) {}
   std::optional<std::string> Round() override {
     for (int i = 0; i < 50; ++i) {
       const std::uint64_t key = Below(200);
@@ -152,7 +159,7 @@ class HeapCanary final : public SeededCanary {
 // Goroutines that come, talk and go.
 class ChannelCanary final : public SeededCanary {
  public:
-  ChannelCanary(Shared&, std::uint64_t seed) : SeededCanary(seed) {}
+  ChannelCanary(Shared& shared, std::uint64_t seed) : SeededCanary(shared, seed) {}
   std::optional<std::string> Round() override {
     const std::uint64_t n = 1 + Below(20);
     urge::chan<std::uint64_t> c(static_cast<int>(Below(4)));
