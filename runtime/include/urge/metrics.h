@@ -144,7 +144,9 @@ struct metrics {
 enum class metrics_format {
   text,  // one aligned line per figure, for people
   json,  // one object: a number per counter, an object per distribution, times in nanoseconds
+  openmetrics,  // OpenMetrics 1.0 text: counters urge_…_total, histograms urge_…_seconds
 };
+// Errors: std::invalid_argument if there is no such format.
 URGE_API void write_metrics(std::ostream& out, const metrics& values,
                             metrics_format format = metrics_format::text);
 // Of now.
