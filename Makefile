@@ -62,7 +62,7 @@ SHELL := bash
 
 # ---- Sources ------------------------------------------------------------------------------------
 
-BUILD := build/$(strip $(CONFIG))$(if $(findstring clang,$(CXX)),-clang)
+BUILD := build/$(strip $(CONFIG))$(if $(findstring clang,$(CXX)),-clang)$(if $(filter 0,$(ZYDIS)),-nozydis)
 LIBDIR := $(BUILD)/lib
 
 sources = $(sort $(foreach dir,$1,$(wildcard $(dir)/*.cc $(dir)/*.c $(dir)/*.S)))
@@ -137,15 +137,20 @@ FLAGS := $(COMPILE.S) $(COMPILE.c) $(COMPILE.cc) $(LINK.cc) $(RUNTIME_FLAGS) $(R
 $(call record,$(BUILD)/flags,$(FLAGS))
 $(call record,$(BUILD)/sources,$(ALL_SRC))
 
-$(BUILD)/obj/%.cc.o: %.cc $(BUILD)/flags
+# Whatever is built first on a new machine sees to the packages first.
+$(BUILD)/packages: scripts/setup
+	@scripts/setup build
+	@touch $@
+
+$(BUILD)/obj/%.cc.o: %.cc $(BUILD)/flags | $(BUILD)/packages
 	@mkdir -p $(@D); echo "  CXX   $<"
 	@$(COMPILE.cc) $(call flags,$<) -c $< -o $@
 
-$(BUILD)/obj/%.c.o: %.c $(BUILD)/flags
+$(BUILD)/obj/%.c.o: %.c $(BUILD)/flags | $(BUILD)/packages
 	@mkdir -p $(@D); echo "  CC    $<"
 	@$(COMPILE.c) $(call flags,$<) -c $< -o $@
 
-$(BUILD)/obj/%.S.o: %.S $(BUILD)/flags
+$(BUILD)/obj/%.S.o: %.S $(BUILD)/flags | $(BUILD)/packages
 	@mkdir -p $(@D); echo "  AS    $<"
 	@$(COMPILE.S) $(build.$<) -c $< -o $@
 

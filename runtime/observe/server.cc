@@ -122,7 +122,7 @@ class Client {
   bool gone() const { return gone_; }
   // Half a request came, and its rest didn't.
   bool TriesPatience(std::uint64_t now_ns) const {
-    return !unread_.empty() && now_ns - read_ns_ > kPatienceMs * std::uint64_t{1'000'000};
+    return !unread_.empty() && now_ns > read_ns_ + kPatienceMs * std::uint64_t{1'000'000};
   }
   bool waiting() const { return !unread_.empty(); }
 
@@ -210,10 +210,7 @@ void Accept(int listener, std::vector<std::unique_ptr<Client>>& clients) {
   }
 }
 
-void* Main(void* listener) {
-  pthread_setname_np(pthread_self(), "urge-metrics");
-  ServeOn(static_cast<int>(reinterpret_cast<std::intptr_t>(listener)));
-}
+void* Main(void* listener) { ServeOn(static_cast<int>(reinterpret_cast<std::intptr_t>(listener))); }
 
 int StartThread(int listener) {
   sigset_t all, before;
@@ -225,6 +222,7 @@ int StartThread(int listener) {
   pthread_t thread;
   const int error = pthread_create(&thread, &attributes, Main,
                                    reinterpret_cast<void*>(static_cast<std::intptr_t>(listener)));
+  if (error == 0) pthread_setname_np(thread, "urge-metrics");  // it never ends
   pthread_attr_destroy(&attributes);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return error;

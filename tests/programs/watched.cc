@@ -1,4 +1,5 @@
-// watched [HOGS]: hogs, sleepers and goroutines that wait, until stdin ends: something to watch.
+// watched [HOGS]: hogs, a ticker beside them and goroutines that wait, until stdin ends: something
+// to watch. Without hogs there is no ticker either, and nothing happens at all.
 
 #include <unistd.h>
 #include <urge/urge.h>
@@ -33,11 +34,13 @@ int main(int argc, char** argv) {
         all.done();
       });
     }
-    all.add(1);
-    urge::go({.name = "ticker"}, [&] {
-      while (!g_stop.load()) urge::sleep_for(std::chrono::milliseconds(2));
-      all.done();
-    });
+    if (hogs > 0) {
+      all.add(1);
+      urge::go({.name = "ticker"}, [&] {
+        while (!g_stop.load()) urge::sleep_for(std::chrono::milliseconds(2));
+        all.done();
+      });
+    }
     std::printf("%d\n", getpid());
     std::fflush(stdout);
     char byte;
