@@ -1,6 +1,6 @@
 # urge: build, run, test, install.  `make help` lists the goals.
 #
-# Everything is built out of tree, in build/<config>/ (build/<config>-clang/).  Sources are found by where they lie:
+# Everything is built out of tree, in build/<config>/ (-clang, -nozydis).  Sources are found by where they lie:
 #
 #   asm/ runtime/ sysmon/        the runtime: lib/liburge.a, lib/liburge.so
 #   runtime/interpose/           stands in for functions of libc; lib/liburge-plain.* is without it
@@ -244,8 +244,8 @@ $(foreach src,$(TESTS),\
 .PHONY: all libs programs run test stress bench prove storm asan tsan check install uninstall clean help
 
 all: libs programs ## build the libraries and the stress programs (the default)
-libs: $(LIBRARIES)
-programs: $(stress_BINARIES)
+libs: $(LIBRARIES) ## the libraries alone
+programs: $(stress_BINARIES) ## the stress programs alone
 
 run: ## set up, build, and run the main job: fairness and preemption latency (ARGS="…")
 	@scripts/setup run
@@ -320,7 +320,7 @@ check-built: libs
 
 # Packages say where they lie relative to their own files, so an installed tree may be moved.
 
-install: libs ## install headers, libraries, pkg-config and CMake packages (PREFIX=, DESTDIR=)
+install: libs ## install headers, libraries, urge-top, pkg-config and CMake packages (PREFIX=, DESTDIR=)
 	@scripts/install "$(DESTDIR)" "$(PREFIX)" "$(VERSION)" "$(LIBDIR)" "$(call pkg,--libs $(ABSL))"
 
 uninstall: ## remove what install put there (PREFIX=, DESTDIR=)

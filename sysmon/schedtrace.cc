@@ -3,6 +3,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <bit>
+
 #include "runtime/base/print.h"
 #include "runtime/observe/look.h"
 #include "runtime/sched/sched.h"
@@ -46,6 +48,59 @@ OrNil<std::uint64_t> IdOf(const G* gp) {
   return {gp != nullptr, gp == nullptr ? 0 : Peek(gp->goid)};
 }
 
+// Memory for one report: sysmon doesn't allocate. All zero; empty where there is none.
+template <class T>
+class Pages {
+ public:
+  explicit Pages(std::size_t count) : bytes_(count * sizeof(T)) {
+    void* memory =
+        mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory != MAP_FAILED) memory_ = static_cast<T*>(memory);
+  }
+  Pages(const Pages&) = delete;
+  Pages& operator=(const Pages&) = delete;
+  ~Pages() {
+    if (memory_ != nullptr) munmap(memory_, bytes_);
+  }
+
+  T* get() const { return memory_; }
+  std::size_t size() const { return memory_ == nullptr ? 0 : bytes_ / sizeof(T); }
+
+ private:
+  const std::size_t bytes_;
+  T* memory_ = nullptr;
+};
+
+// Which M a goroutine is on: a hash table with open addressing, at most half full.
+class WhereItRuns {
+ public:
+  explicit WhereItRuns(const M* first)
+      : slots_(std::bit_ceil(2 * static_cast<std::size_t>(first == nullptr ? 1 : first->id + 1))) {
+    if (slots_.size() == 0) return;
+    for (const M* m = first; m != nullptr; m = m->all_next) {
+      const G* gp = m->curg.load(std::memory_order_acquire);
+      if (gp != nullptr) *Find(gp) = {gp, m};
+    }
+  }
+  const M* operator()(const G* gp) const { return slots_.size() == 0 ? nullptr : Find(gp)->m; }
+
+ private:
+  struct Slot {
+    const G* gp;
+    const M* m;
+  };
+
+  // Where gp is, or would be.
+  Slot* Find(const G* gp) const {
+    const std::size_t mask = slots_.size() - 1;
+    std::size_t i = (reinterpret_cast<std::uintptr_t>(gp) / sizeof(G)) & mask;
+    while (slots_.get()[i].gp != nullptr && slots_.get()[i].gp != gp) i = (i + 1) & mask;
+    return &slots_.get()[i];
+  }
+
+  const Pages<Slot> slots_;
+};
+
 // One report: what it is made from, so that what it can need is known before it is written.
 class Report {
  public:
@@ -73,7 +128,8 @@ class Report {
     }
     for (int i = 0; i < procs_; ++i) WriteP(out, g_sched.all_ps[i]);
     for (const M* m = first_m_; m != nullptr; m = m->all_next) WriteM(out, m);
-    for (const G* gp = first_g_; gp != nullptr; gp = gp->all_next) WriteG(out, gp);
+    const WhereItRuns where(first_m_);
+    for (const G* gp = first_g_; gp != nullptr; gp = gp->all_next) WriteG(out, gp, where);
   }
 
  private:
@@ -135,15 +191,11 @@ class Report {
         << " lockedg=" << IdOf(Peek(m->lockedg)) << " tid=" << Peek(m->tid) << "\n";
   }
 
-  void WriteG(base::RawWriter& out, const G* gp) const {
+  void WriteG(base::RawWriter& out, const G* gp, const WhereItRuns& where) const {
     const GStatus status = gp->status.load(std::memory_order_relaxed);
     if (status == GStatus::kDead || status == GStatus::kIdle) return;
-    const M* runs_on = nullptr;
-    if (status == GStatus::kRunning || status == GStatus::kSyscall) {
-      for (const M* m = first_m_; m != nullptr && runs_on == nullptr; m = m->all_next) {
-        if (m->curg.load(std::memory_order_relaxed) == gp) runs_on = m;
-      }
-    }
+    const bool runs = status == GStatus::kRunning || status == GStatus::kSyscall;
+    const M* runs_on = runs ? where(gp) : nullptr;
     const observe::GoroutineLook who = observe::LookAt(gp);
     out << "  G" << who.goid << ": status=" << GoNumber(status) << "("
         << (status == GStatus::kWaiting
@@ -164,14 +216,10 @@ class Report {
 
 // One write(2) a report, so that nobody's output gets between its lines.
 void Print(const Report& report) {
-  const std::size_t bytes = report.MaxBytes();
-  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return;  // the next one may find some
-  {
-    base::RawWriter out(STDERR_FILENO, static_cast<char*>(memory), bytes);
-    report.WriteTo(out);
-  }
-  munmap(memory, bytes);
+  const Pages<char> memory(report.MaxBytes());
+  if (memory.size() == 0) return;  // the next one may find some
+  base::RawWriter out(STDERR_FILENO, memory.get(), memory.size());
+  report.WriteTo(out);
 }
 
 }  // namespace

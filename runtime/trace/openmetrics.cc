@@ -66,6 +66,7 @@ constexpr struct {
     {"ack_prologue", "From a request until a prologue stopped the goroutine."},
     {"ack_signal", "From a request until a signal stopped the goroutine."},
     {"wakeup_to_run", "From a goroutine's wake-up until it ran."},
+    {"slice_timer_delivery", "From the end of a slice timer until its signal's handler."},
     {"preempt_detected", "From the end of a slice, or a wake-up, until it was noticed."},
     {"preempt_marked", "From noticing until the mark was set."},
     {"preempt_signalled", "From noticing until the signal was sent."},
