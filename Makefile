@@ -1,6 +1,6 @@
 # urge: build, run, test, install.  `make help` lists the goals.
 #
-# Everything is built out of tree, in build/<config>/ (build/<config>-clang/).  Sources are found by where they lie:
+# Everything is built out of tree, in build/<config>/ (-clang, -nozydis).  Sources are found by where they lie:
 #
 #   asm/ runtime/ sysmon/        the runtime: lib/liburge.a, lib/liburge.so
 #   runtime/interpose/           stands in for functions of libc; lib/liburge-plain.* is without it
@@ -62,7 +62,7 @@ SHELL := bash
 
 # ---- Sources ------------------------------------------------------------------------------------
 
-BUILD := build/$(strip $(CONFIG))$(if $(findstring clang,$(CXX)),-clang)
+BUILD := build/$(strip $(CONFIG))$(if $(findstring clang,$(CXX)),-clang)$(if $(filter 0,$(ZYDIS)),-nozydis)
 LIBDIR := $(BUILD)/lib
 
 sources = $(sort $(foreach dir,$1,$(wildcard $(dir)/*.cc $(dir)/*.c $(dir)/*.S)))
@@ -137,15 +137,20 @@ FLAGS := $(COMPILE.S) $(COMPILE.c) $(COMPILE.cc) $(LINK.cc) $(RUNTIME_FLAGS) $(R
 $(call record,$(BUILD)/flags,$(FLAGS))
 $(call record,$(BUILD)/sources,$(ALL_SRC))
 
-$(BUILD)/obj/%.cc.o: %.cc $(BUILD)/flags
+# Whatever is built first on a new machine sees to the packages first.
+$(BUILD)/packages: scripts/setup
+	@scripts/setup build
+	@touch $@
+
+$(BUILD)/obj/%.cc.o: %.cc $(BUILD)/flags | $(BUILD)/packages
 	@mkdir -p $(@D); echo "  CXX   $<"
 	@$(COMPILE.cc) $(call flags,$<) -c $< -o $@
 
-$(BUILD)/obj/%.c.o: %.c $(BUILD)/flags
+$(BUILD)/obj/%.c.o: %.c $(BUILD)/flags | $(BUILD)/packages
 	@mkdir -p $(@D); echo "  CC    $<"
 	@$(COMPILE.c) $(call flags,$<) -c $< -o $@
 
-$(BUILD)/obj/%.S.o: %.S $(BUILD)/flags
+$(BUILD)/obj/%.S.o: %.S $(BUILD)/flags | $(BUILD)/packages
 	@mkdir -p $(@D); echo "  AS    $<"
 	@$(COMPILE.S) $(build.$<) -c $< -o $@
 
@@ -239,8 +244,8 @@ $(foreach src,$(TESTS),\
 .PHONY: all libs programs run test stress bench prove storm asan tsan check install uninstall clean help
 
 all: libs programs ## build the libraries and the stress programs (the default)
-libs: $(LIBRARIES)
-programs: $(stress_BINARIES)
+libs: $(LIBRARIES) ## the libraries alone
+programs: $(stress_BINARIES) ## the stress programs alone
 
 run: ## set up, build, and run the main job: fairness and preemption latency (ARGS="…")
 	@scripts/setup run
@@ -315,7 +320,7 @@ check-built: libs
 
 # Packages say where they lie relative to their own files, so an installed tree may be moved.
 
-install: libs ## install headers, libraries, pkg-config and CMake packages (PREFIX=, DESTDIR=)
+install: libs ## install headers, libraries, urge-top, pkg-config and CMake packages (PREFIX=, DESTDIR=)
 	@scripts/install "$(DESTDIR)" "$(PREFIX)" "$(VERSION)" "$(LIBDIR)" "$(call pkg,--libs $(ABSL))"
 
 uninstall: ## remove what install put there (PREFIX=, DESTDIR=)

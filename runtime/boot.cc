@@ -13,9 +13,11 @@
 #include <urge/runtime.h>
 
 #include "absl/synchronization/mutex.h"
+#include "runtime/base/print.h"
 #include "runtime/base/sanitizer.h"
 #include "runtime/base/ticks.h"
 #include "runtime/environment.h"
+#include "runtime/observe/server.h"
 #include "runtime/preempt/map.h"
 #include "runtime/preempt/request.h"
 #include "runtime/preempt/signal.h"
@@ -68,6 +70,15 @@ bool HasShadowStack() {
   return ssp != 0;
 }
 
+// Whoever runs the program asked for it; that it can't be had is no reason not to run.
+void ServeMetrics(const std::string& address) {
+  try {
+    observe::Serve(address);
+  } catch (const std::exception& e) {
+    base::RawWriter(STDERR_FILENO) << e.what() << " (URGE_METRICS)\n";
+  }
+}
+
 void SliceBegins(sched::M* m, sched::G* gp, std::uint64_t end_ns) {
   preempt::ArmSliceTimer(m, gp, end_ns);
 }
@@ -113,6 +124,7 @@ void StartLocked(const options& options) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_start_m
     std::atexit(AtExit);
     pthread_atfork(nullptr, nullptr, AfterForkInChild);
   }
+  if (plan.serve_metrics) ServeMetrics(plan.metrics_address);
   // release: pairs with EnsureStarted's acquire.
   sched::g_started.store(true, std::memory_order_release);
 }

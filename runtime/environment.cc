@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -99,6 +100,20 @@ int PreemptSignal() {
   return number;
 }
 
+void ApplyMetrics(StartPlan& plan) {
+  // A set-user-ID program makes no files for who calls it.
+  const char* text = secure_getenv("URGE_METRICS");
+  if (text == nullptr || *text == 0) return;
+  const absl::string_view value = text;
+  if (value == "0") return;
+  const bool is_address = absl::StrContains(value, '/') || (value[0] == '@' && value.size() > 1);
+  if (value != "1" && !is_address) {
+    Reject("URGE_METRICS", value, "0, 1, the path of a socket (with a slash), or @name");
+  }
+  plan.serve_metrics = true;
+  if (is_address) plan.metrics_address = std::string(value);
+}
+
 // One key of URGE_DEBUG.
 struct DebugKey {
   const char* name;
@@ -179,6 +194,7 @@ StartPlan PlanStart(const options& options) {
   settings.max_stack_bytes = options.max_stack;
   settings.stack_bytes = WholePages(options.stack_size);
   settings.preempt_signal = PreemptSignal();
+  ApplyMetrics(plan);
   ApplyDebug(plan);
   return plan;
 }

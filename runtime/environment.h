@@ -5,6 +5,8 @@
 
 #include <urge/runtime.h>
 
+#include <string>
+
 #include "runtime/sched/sched.h"
 
 namespace urge {
@@ -14,12 +16,14 @@ struct StartPlan {
   int procs = 1;
   bool print_preemption_map = false;  // URGE_DEBUG=preemptmap=1
   bool print_thread_bound = false;    // URGE_DEBUG=threadbound=1: at exit
+  bool serve_metrics = false;         // URGE_METRICS
+  std::string metrics_address;        // where, if not at the default
 };
 
-// Merges the program's options with URGE_MAXPROCS, URGE_SLICE, URGE_SIGNAL and URGE_DEBUG. A value
-// in `options` that isn't its default wins over the environment; switches in URGE_DEBUG only turn
-// things off or on for debugging and win over both.
-// Errors: std::invalid_argument that names the option or variable, its value and what is allowed.
+// Merges the program's options with URGE_MAXPROCS, URGE_SLICE, URGE_SIGNAL, URGE_METRICS and
+// URGE_DEBUG. A value in `options` that isn't its default wins over the environment; switches in
+// URGE_DEBUG only turn things off or on for debugging and win over both. Errors:
+// std::invalid_argument that names the option or variable, its value and what is allowed.
 StartPlan PlanStart(const options& options);
 
 }  // namespace urge

@@ -2,8 +2,9 @@
 //
 // The last M to fall asleep raises a suspicion when no timer is armed and some thread waits inside
 // urge's API. Unlike in Go, other threads of the program may still send or spawn; so after a while
-// sysmon looks again and counts the process's threads: only if every one of them is an M, sysmon,
-// or a thread that waits in our API for ever, is it a deadlock.
+// sysmon looks again and counts the process's threads: only if every one of them is an M, one of
+// the runtime's own (sysmon, who serves metrics), or a thread that waits in our API for ever, is it
+// a deadlock.
 //
 // Not found: deadlocks of some goroutines while others go on, and those of a program one of whose
 // own threads merely sleeps elsewhere.

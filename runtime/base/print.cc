@@ -21,8 +21,8 @@ void RawPrint(int fd, std::string_view text) {
 
 RawWriter& RawWriter::operator<<(std::string_view text) {
   while (!text.empty()) {
-    if (used_ == sizeof(buffer_)) Flush();
-    const std::size_t n = std::min(text.size(), sizeof(buffer_) - used_);
+    if (used_ == size_) Flush();
+    const std::size_t n = std::min(text.size(), size_ - used_);
     std::memcpy(buffer_ + used_, text.data(), n);
     used_ += n;
     text.remove_prefix(n);

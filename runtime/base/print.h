@@ -22,7 +22,9 @@ struct Hex {
 // destroyed. Signal-safe: yes (no allocation, no locale).
 class RawWriter {
  public:
-  explicit RawWriter(int fd) : fd_(fd) {}
+  explicit RawWriter(int fd) : RawWriter(fd, own_, sizeof(own_)) {}
+  // With the caller's buffer: what fits in there is one write(2).
+  RawWriter(int fd, char* buffer, std::size_t size) : fd_(fd), buffer_(buffer), size_(size) {}
   RawWriter(const RawWriter&) = delete;
   RawWriter& operator=(const RawWriter&) = delete;
   ~RawWriter() { Flush(); }
@@ -46,8 +48,10 @@ class RawWriter {
   RawWriter& Unsigned(std::uint64_t value);
 
   int fd_;
+  char* buffer_;
+  std::size_t size_;
   std::size_t used_ = 0;
-  char buffer_[1024];
+  char own_[1024];
 };
 
 }  // namespace urge::base

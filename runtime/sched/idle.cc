@@ -183,6 +183,7 @@ bool TakeFromIdleLocked(P* wanted) {
 void AcquireP(M* m, P* p) {
   URGE_CHECK(m->p == nullptr);
   m->p = p;
+  NoteOwned(p);
   p->m.store(m, std::memory_order_relaxed);
   p->status.store(PStatus::kRunning, std::memory_order_release);
 }
@@ -191,6 +192,7 @@ P* ReleaseP(M* m) {
   P* p = m->p;
   m->p = nullptr;
   p->m.store(nullptr, std::memory_order_relaxed);
+  NoteUnowned(p);
   return p;
 }
 

@@ -73,7 +73,6 @@ struct alignas(base::kCacheLinePair) M {
   M* link = nullptr;                // [s] idle list or free list
   M* all_next = nullptr;            // [c]
   std::int32_t id = 0;              // [c]
-  bool idle_listed = false;         // [s] on the idle list
 };
 
 }  // namespace urge::sched

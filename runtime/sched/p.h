@@ -66,6 +66,8 @@ struct alignas(base::kCacheLine) P {
   std::atomic<bool> syscall_watched{false};    // [a] sysmon has been told of this system call
   P* link = nullptr;                           // [s] idle list
   std::atomic<bool> idle{false};               // [s] on the idle list
+  // [p] base::Ticks() without an owner; less those of now while it has none. See NoteUnowned.
+  std::atomic<std::int64_t> unowned_ticks{0};
 
   RunQueue queue;
   TimerHeap timers;

@@ -14,6 +14,7 @@
 #include "runtime/base/config.h"
 #include "runtime/base/lock.h"
 #include "runtime/base/os.h"
+#include "runtime/base/ticks.h"
 #include "runtime/sched/g.h"
 #include "runtime/sched/m.h"
 #include "runtime/sched/p.h"
@@ -59,9 +60,10 @@ struct alignas(base::kCacheLine) Scheduler {
   std::atomic<bool> sysmon_watches{false};
   std::atomic<std::uint64_t> sysmon_until_ns{base::kNever};  // [a] how long sysmon sleeps
   std::atomic<std::int32_t> global_size{0};                  // [s] written; read anywhere as a hint
-  std::atomic<std::int32_t> procs{0};       // [w], or [s] for spare ones; acquire finds them
-  std::atomic<bool> stop_requested{false};  // [s] written. Go: sched.gcwaiting
-  std::atomic<std::int32_t> spare_ps{0};    // [s] written; of `procs`
+  std::atomic<std::int32_t> procs{0};        // [w], or [s] for spare ones; acquire finds them
+  std::atomic<bool> stop_requested{false};   // [s] written. Go: sched.gcwaiting
+  std::atomic<std::int32_t> spare_ps{0};     // [s] written; of `procs`
+  std::atomic<std::uint64_t> timed_from{0};  // [a] base::Ticks(); 0: Ps' time isn't kept
   std::int32_t stuck_ps ABSL_GUARDED_BY(lock) = 0;  // Ps that spare ones stand in for
 
   Settings settings;                // [c]
@@ -88,6 +90,7 @@ struct alignas(base::kCacheLine) Scheduler {
   std::atomic<std::uint64_t> keeper_until_ns{base::kNever};  // [a]
   std::atomic<std::uint64_t> goid_source{1};                 // [a] next batch
   std::atomic<std::int32_t> blocked_threads{0};  // [a] plain threads that wait inside our API
+  std::atomic<std::int32_t> own_threads{1};      // [a] sysmon and others that never run goroutines
   sigset_t base_mask{};                          // [c] signal mask of goroutines
   std::atomic<M*> all_ms{nullptr};               // [a] push-only list
   std::atomic<bool> suspect_deadlock{false};     // [a] the last M fell asleep: sysmon shall look
@@ -165,6 +168,23 @@ bool TakeFromIdleLocked(P* p) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock);
 P* TakeIdlePLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock);
 void AcquireP(M* m, P* p);
 P* ReleaseP(M* m);
+// The P has lost, or found, an owner: when somebody wants to know its load (observe/look.h), the
+// time without one is kept. In one word, so that any thread can read it: the time so far, less the
+// present while the P has no owner, which makes it negative. 0: nothing noted yet.
+inline void NoteUnowned(P* p) {
+  if (URGE_LIKELY(g_sched.timed_from.load(std::memory_order_relaxed) == 0)) return;
+  const auto now = static_cast<std::int64_t>(base::Ticks());
+  const std::int64_t ticks = p->unowned_ticks.load(std::memory_order_relaxed);
+  if (ticks >= 0) p->unowned_ticks.store(ticks - now, std::memory_order_relaxed);
+}
+inline void NoteOwned(P* p) {
+  const auto from = static_cast<std::int64_t>(g_sched.timed_from.load(std::memory_order_relaxed));
+  if (URGE_LIKELY(from == 0)) return;
+  const auto now = static_cast<std::int64_t>(base::Ticks());
+  const std::int64_t ticks = p->unowned_ticks.load(std::memory_order_relaxed);
+  if (ticks > 0) return;  // it was lost before anybody wanted to know
+  p->unowned_ticks.store((ticks == 0 ? -from : ticks) + now, std::memory_order_relaxed);
+}
 // Sleeps until the M is given a P (next_p), which it then owns.  Go: stopm
 void StopM(M* m);
 // Gives the M's P up, since it found no work; returns with a P again and maybe a goroutine.

@@ -24,6 +24,7 @@ bool TakeBack(M* m) {
     return false;
   }
   m->p = p;
+  NoteOwned(p);
   p->m.store(m, std::memory_order_relaxed);
   return true;
 }
@@ -62,6 +63,7 @@ void EnterSyscall(SyscallKind kind) {
   m->syscall_p = p;
   m->p = nullptr;
   p->m.store(nullptr, std::memory_order_relaxed);
+  NoteUnowned(p);
   Bump(p->syscall_tick);
   // release: whoever takes the P sees its queues as we left them.
   p->status.store(PStatus::kSyscall, std::memory_order_release);

@@ -59,6 +59,10 @@ class TimerHeap {
   // Moves every timer to `target`; world stopped.
   void MoveAllTo(TimerHeap& target);
 
+  std::uint32_t Size() {
+    base::RuntimeLock lock(lock_);
+    return size_;
+  }
   // The earliest deadline, kNever when empty. seq_cst: see PublishEarliest.
   std::uint64_t earliest_ns() const { return earliest_ns_.load(std::memory_order_seq_cst); }
 

@@ -1,4 +1,5 @@
-// <urge/metrics.h>: sums over the registry of stats, and their two written forms.
+// <urge/metrics.h>: sums over the registry of stats, and their written forms (the third is in
+// openmetrics.cc).
 //
 // Two tables say which field of `metrics` is which counter or histogram and under what name it is
 // written; all else loops over them. A counter without a row does not compile.
@@ -13,6 +14,7 @@
 #include <string>
 
 #include "runtime/trace/counters.h"
+#include "runtime/trace/metric_fields.h"
 
 namespace urge {
 
@@ -267,15 +269,29 @@ metrics read_metrics() {
 
 void write_metrics(std::ostream& out, const metrics& values, metrics_format format) {
   FormatGuard guard(out);
-  if (format == metrics_format::json) {
-    WriteJson(out, values);
-  } else {
-    WriteText(out, values);
+  switch (format) {
+    case metrics_format::text:
+      return WriteText(out, values);
+    case metrics_format::json:
+      return WriteJson(out, values);
+    case metrics_format::openmetrics:
+      return trace::WriteOpenMetrics(out, values);
   }
+  throw std::invalid_argument("urge::write_metrics: no such metrics_format");
 }
 
 void write_metrics(std::ostream& out, metrics_format format) {
   write_metrics(out, read_metrics(), format);
+}
+
+void trace::ForEachMetric(
+    const metrics& values,
+    const std::function<void(std::string_view name, std::uint64_t total)>& counter,
+    const std::function<void(std::string_view name, const HistogramSnapshot&)>& distribution) {
+  for (const CounterField& row : kCounterFields) counter(row.name, values.*row.field);
+  for (const LatencyField& row : kLatencyFields) {
+    distribution(row.name, metrics_access::ToSnapshot(values.*row.field));
+  }
 }
 
 }  // namespace urge

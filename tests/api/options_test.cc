@@ -101,7 +101,7 @@ TEST(OptionsTest, TheSchedulerTraceIsPrintedWhenAskedFor) {
       RunProgram("foreign_signal",
                  {.args = {"plain"}, .environment = {"URGE_DEBUG=schedtrace=5,scheddetail=1"}});
   EXPECT_EQ(r.exit_status, 0);
-  EXPECT_THAT(r.err, AllOf(HasSubstr("SCHED "), HasSubstr("procs=1"), HasSubstr("  P0:"),
+  EXPECT_THAT(r.err, AllOf(HasSubstr("SCHED "), HasSubstr(" gomaxprocs=1 "), HasSubstr("  P0:"),
                            HasSubstr("  G")));
 }
 

@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <iosfwd>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include <urge/detail/export.h>
@@ -144,11 +146,21 @@ struct metrics {
 enum class metrics_format {
   text,  // one aligned line per figure, for people
   json,  // one object: a number per counter, an object per distribution, times in nanoseconds
+  openmetrics,  // OpenMetrics 1.0 text: counters urge_…_total, histograms urge_…_seconds
 };
+// Errors: std::invalid_argument if there is no such format.
 URGE_API void write_metrics(std::ostream& out, const metrics& values,
                             metrics_format format = metrics_format::text);
 // Of now.
 URGE_API void write_metrics(std::ostream& out, metrics_format format = metrics_format::text);
+
+// Answers questions about this process at a Unix socket, from now on, to processes of the same user
+// only: what `urge-top PID` shows, these figures as JSON, and OpenMetrics text, over HTTP as well.
+// `address` is a path, or '@' and a name in the abstract namespace; by default it is
+// "@urge-metrics-PID", where urge-top looks. Returns the address, which is the former one if the
+// process serves already. URGE_METRICS in the environment does the same.
+// Errors: std::invalid_argument, std::system_error.
+URGE_API std::string serve_metrics(std::string_view address = {});
 
 }  // namespace urge
 
