@@ -5,6 +5,7 @@
 
 #include <urge/runtime.h>
 
+#include "runtime/recorder/recorder.h"
 #include "runtime/sched/sched.h"
 
 namespace urge {
@@ -14,6 +15,7 @@ struct StartPlan {
   int procs = 1;
   bool print_preemption_map = false;  // URGE_DEBUG=preemptmap=1
   bool print_thread_bound = false;    // URGE_DEBUG=threadbound=1: at exit
+  recorder::Plan recorder;            // URGE_DEBUG=flightrecorder=FILE and its kin
 };
 
 // Merges the program's options with URGE_MAXPROCS, URGE_SLICE, URGE_SIGNAL and URGE_DEBUG. A value

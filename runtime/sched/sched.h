@@ -86,6 +86,7 @@ struct alignas(base::kCacheLine) Scheduler {
   std::atomic<std::uint64_t> keeper_until_ns{base::kNever};  // [a]
   std::atomic<std::uint64_t> goid_source{1};                 // [a] next batch
   std::atomic<std::int32_t> blocked_threads{0};  // [a] plain threads that wait inside our API
+  std::atomic<std::int32_t> helper_threads{0};   // [a] the runtime's own, beside Ms and sysmon
   sigset_t base_mask{};                          // [c] signal mask of goroutines
   std::atomic<M*> all_ms{nullptr};               // [a] push-only list
   std::atomic<bool> suspect_deadlock{false};     // [a] the last M fell asleep: sysmon shall look
