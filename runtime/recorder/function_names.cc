@@ -28,6 +28,7 @@ constexpr Wrapper kWrappers[] = {
     {"urge::detail::async_call<", 1},
     {"urge::detail::spawn<", 0},
     {"urge::wait_group::go<", 0},
+    {"urge::wait_group::counted_call<", 0},
     {"urge::go<", 0},
     {"urge::async<", 0},
 };
@@ -74,6 +75,7 @@ std::string_view ClosureOf(std::string_view demangled) {
         arguments.remove_prefix(std::min(FirstArgument(arguments).size() + 2, arguments.size()));
       }
       closure = FirstArgument(arguments);
+      if (closure.ends_with(' ')) closure.remove_suffix(1);  // "> >"
       wrapped = true;
     }
   }
