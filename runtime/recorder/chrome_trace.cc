@@ -141,6 +141,14 @@ void Writer::OpenGoroutine(Track& track, std::uint64_t goid) {
 
 // On the P's track, and on that of the M that has it.
 void Writer::OpenRun(Track& proc, const Event& event, std::uint64_t goid) {
+  if (Goroutine* g = outline_.goroutines.Find(goid); g != nullptr) {
+    // Whoever took its P away may have been too slow to tell.
+    if (g->shown_on != 0) {
+      Track& former = tracks_.OfProc(g->shown_on - 1);
+      if (former.goid == goid) tracks_.CloseAll(former);
+    }
+    g->shown_on = event.source + 1u;
+  }
   tracks_.CloseAll(proc);
   OpenGoroutine(proc, goid);
   Track& thread = tracks_.OfThread(event.thread);

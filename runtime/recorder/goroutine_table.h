@@ -18,6 +18,7 @@ struct Goroutine {
   std::uint64_t entry_pc = 0;
   // The event, counted from 1, that made it runnable, until it runs; 0: not known.
   std::uint32_t readied_by = 0;
+  std::uint32_t shown_on = 0;  // the P, counted from 1, on whose track it was seen last
   char name[32] = {};
 
   std::string_view Name() const;
