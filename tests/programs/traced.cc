@@ -35,7 +35,7 @@ void Work() {
 }
 
 [[gnu::noinline]] void Crash() {
-  int* volatile nowhere = nullptr;
+  volatile int* volatile nowhere = nullptr;
   *nowhere = 1;
 }
 
@@ -44,17 +44,22 @@ void Hog() {
   }
 }
 
-// Nobody is preempted: who is queued behind a hog waits.
+// Twice as many hogs as processors, which can't be preempted: half of them have to wait.
 void Starve() {
-  urge::go({.name = "hog"}, [] {
-    const urge::no_preempt guard;
-    const auto until = std::chrono::steady_clock::now() + 400ms;
-    while (std::chrono::steady_clock::now() < until) {
-    }
-  });
-  urge::chan<int> done(0);
-  urge::go({.name = "starving"}, [=]() mutable { done.send(1); });
-  (void)done.recv();
+  urge::wait_group all;
+  for (int i = 0; i < 2 * urge::procs(); ++i) {
+    all.add(1);
+    urge::go({.name = "hog"}, [&] {
+      {
+        const urge::no_preempt guard;
+        const auto until = std::chrono::steady_clock::now() + 400ms;
+        while (std::chrono::steady_clock::now() < until) {
+        }
+      }
+      all.done();
+    });
+  }
+  all.wait();
 }
 
 void Storm() {

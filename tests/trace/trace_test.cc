@@ -168,6 +168,7 @@ TEST_P(TraceAtProcs, EveryKindOfEventAppearsWhenProvoked) {
     }
     // A prologue's answer.
     while (since().acks_prologue == 0) urge::checkpoint();
+    urge::yield();
     hogs.Stop();
     // Timers, with processors that go idle and threads that park; and one that ends.
     urge::go([] { urge::lock_os_thread(); });
@@ -240,7 +241,7 @@ TEST_P(TraceAtProcs, ASnapshotLeavesTheRecorderRunning) {
 
 // Snapshots, a trace and everything else at once: whatever is caught is in order.
 TEST_P(TraceAtProcs, SnapshotsAmidAStormAreInOrder) {
-  TemporaryFile whole;
+  TemporaryFile whole, caught[3];
   urge::flight_recorder_start();
   urge::trace_start(whole.path());
   urge::run([&] {
@@ -249,14 +250,15 @@ TEST_P(TraceAtProcs, SnapshotsAmidAStormAreInOrder) {
     urge::wait_group all;
     for (int i = 0; i < 3; ++i) {
       all.go([&] {
-        while (!stop) PingPong(20);
+        while (!stop) {
+          PingPong(20);
+          urge::sleep_for(1ms);
+        }
       });
     }
-    for (int i = 0; i < 3; ++i) {
-      TemporaryFile file;
+    for (TemporaryFile& file : caught) {
+      urge::sleep_for(5ms);
       urge::trace_snapshot(file.path());
-      const TraceFile snapshot(file.path());
-      EXPECT_GE(snapshot.slices().size(), 1u);
     }
     stop = true;
     all.wait();
@@ -266,6 +268,10 @@ TEST_P(TraceAtProcs, SnapshotsAmidAStormAreInOrder) {
   urge::flight_recorder_stop();
   const TraceFile trace(whole.path());
   EXPECT_GE(trace.RunsOf("pong").size(), 1u);
+  for (const TemporaryFile& file : caught) {
+    const TraceFile snapshot(file.path());
+    EXPECT_GE(snapshot.slices().size(), 1u);
+  }
 }
 
 URGE_TEST_AT_PROCS(TraceAtProcs);
