@@ -24,6 +24,7 @@
 #include "runtime/preempt/stop_the_world.h"
 #include "runtime/preempt/thread_bound.h"
 #include "runtime/preempt/xstate.h"
+#include "runtime/recorder/recorder.h"
 #include "runtime/sched/current.h"
 #include "runtime/sched/start.h"
 #include "runtime/traceback/fatal.h"
@@ -121,6 +122,7 @@ void StartLocked(const options& options) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_start_m
     sysmon::Start();
     g_sysmon_started = true;
     traceback::Install();
+    recorder::Install(plan.recorder);
     std::atexit(AtExit);
     pthread_atfork(nullptr, nullptr, AfterForkInChild);
   }

@@ -63,7 +63,7 @@ int urge_go(void (*fn)(void*), void* arg) noexcept {
     const urge::detail::spawn_slot slot =
         urge::detail::spawn_prepare(sizeof(Call), alignof(Call), nullptr);
     ::new (slot.closure) Call{fn, arg};
-    urge::detail::spawn_commit(slot.goroutine, RunCall);
+    urge::detail::spawn_commit(slot.goroutine, RunCall, reinterpret_cast<const void*>(fn));
   });
 }
 
@@ -74,7 +74,7 @@ int urge_go_copy(void (*fn)(void*), const void* arg, size_t bytes) noexcept {
     const urge::detail::spawn_slot slot =
         urge::detail::spawn_prepare(bytes, alignof(std::max_align_t), nullptr);
     if (bytes != 0) std::memcpy(slot.closure, arg, bytes);
-    urge::detail::spawn_commit(slot.goroutine, fn);
+    urge::detail::spawn_commit(slot.goroutine, fn, reinterpret_cast<const void*>(fn));
   });
 }
 

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <stdexcept>
@@ -75,28 +76,38 @@ std::uint64_t SliceNs(std::chrono::nanoseconds option) {
   return static_cast<std::uint64_t>(absl::ToInt64Nanoseconds(duration));
 }
 
-int PreemptSignal() {
-  const char* text = Variable("URGE_SIGNAL");
-  if (text == nullptr) return SIGURG;
+// "URG", "SIGURG", "RTMIN+3" or a number; 0 if it is none.
+int SignalNumber(absl::string_view name) {
   int number = 0;
-  if (!absl::SimpleAtoi(text, &number)) {
-    absl::string_view name = text;
-    absl::ConsumePrefix(&name, "SIG");
-    for (int candidate = 1; candidate < SIGRTMIN && number == 0; ++candidate) {
-      const char* abbreviation = sigabbrev_np(candidate);
-      if (abbreviation != nullptr && name == abbreviation) number = candidate;
-    }
-    if (number == 0 && absl::ConsumePrefix(&name, "RTMIN+") && absl::SimpleAtoi(name, &number)) {
-      number += SIGRTMIN;
-    }
+  if (absl::SimpleAtoi(name, &number)) return number;
+  absl::ConsumePrefix(&name, "SIG");
+  for (int candidate = 1; candidate < SIGRTMIN; ++candidate) {
+    const char* abbreviation = sigabbrev_np(candidate);
+    if (abbreviation != nullptr && name == abbreviation) return candidate;
   }
+  if (absl::ConsumePrefix(&name, "RTMIN+") && absl::SimpleAtoi(name, &number)) {
+    return number + SIGRTMIN;
+  }
+  return 0;
+}
+
+// Can a program spare the signal?
+bool IsSpare(int number) {
   constexpr std::array kUnfit = {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE,
                                  SIGILL,  SIGTRAP, SIGABRT, SIGQUIT};
   // The C library keeps those between the ordinary ones and SIGRTMIN for itself.
   bool fit = number >= 1 && number <= SIGRTMAX && (number < __SIGRTMIN || number >= SIGRTMIN);
   for (const int unfit : kUnfit) fit = fit && number != unfit;
-  if (!fit)
-    Reject("URGE_SIGNAL", text, "signals that a program can spare, as SIGURG, SIGUSR2 or RTMIN+3");
+  return fit;
+}
+constexpr absl::string_view kSpareSignals =
+    "signals that a program can spare, as SIGURG, SIGUSR2 or RTMIN+3";
+
+int PreemptSignal() {
+  const char* text = Variable("URGE_SIGNAL");
+  if (text == nullptr) return SIGURG;
+  const int number = SignalNumber(text);
+  if (!IsSpare(number)) Reject("URGE_SIGNAL", text, kSpareSignals);
   return number;
 }
 
@@ -119,6 +130,7 @@ struct DebugKey {
   const char* name;
   void (*set)(StartPlan&, std::int64_t value);
   std::int64_t max;
+  std::int64_t min = 0;
 };
 constexpr DebugKey kDebugKeys[] = {
     {"asyncpreemptoff", [](StartPlan& p, std::int64_t v) { p.settings.async_preempt &= v == 0; },
@@ -143,6 +155,41 @@ constexpr DebugKey kDebugKeys[] = {
     {"scheddetail", [](StartPlan& p, std::int64_t v) { p.settings.scheddetail = v != 0; }, 1},
     {"tracebackancestors",
      [](StartPlan& p, std::int64_t v) { p.settings.ancestors = static_cast<int>(v); }, 1000},
+    {"tracebuffer",
+     [](StartPlan& p, std::int64_t v) {
+       p.recorder.ring_bytes = static_cast<std::size_t>(v) * 1024;
+     },
+     4 << 20, 4},
+};
+
+// A key whose value isn't a whole number.
+struct DebugTextKey {
+  const char* name;
+  bool (*set)(StartPlan&, absl::string_view value);  // false: not allowed
+  absl::string_view allowed;
+};
+constexpr DebugTextKey kDebugTextKeys[] = {
+    {"flightrecorder",
+     [](StartPlan& p, absl::string_view v) {
+       p.recorder.flight_file = std::string(v);
+       return !v.empty();
+     },
+     "names of files without a comma"},
+    {"tracesignal",
+     [](StartPlan& p, absl::string_view v) {
+       p.recorder.signal = SignalNumber(v);
+       return IsSpare(p.recorder.signal) && p.recorder.signal != p.settings.preempt_signal;
+     },
+     "signals that a program can spare, as USR1 or RTMIN+3, but not the one that preempts"},
+    {"starvation",
+     [](StartPlan& p, absl::string_view v) {
+       absl::Duration duration;
+       if (!absl::ParseDuration(v, &duration)) return false;
+       const std::int64_t ns = absl::ToInt64Nanoseconds(duration);
+       p.recorder.starvation_ns = static_cast<std::uint64_t>(ns);
+       return ns >= 1'000'000 && ns <= 3'600'000'000'000;
+     },
+     "1ms to 1h, with a unit (us, ms, s, m, h)"},
 };
 
 void ApplyDebug(StartPlan& plan) {
@@ -151,18 +198,28 @@ void ApplyDebug(StartPlan& plan) {
   for (const absl::string_view item : absl::StrSplit(text, ',', absl::SkipWhitespace())) {
     const std::pair<absl::string_view, absl::string_view> pair =
         absl::StrSplit(item, absl::MaxSplits('=', 1));
+    const auto* text_key = std::ranges::find(kDebugTextKeys, pair.first, &DebugTextKey::name);
+    if (text_key != std::end(kDebugTextKeys)) {
+      if (!text_key->set(plan, pair.second)) {
+        Reject(absl::StrCat("URGE_DEBUG's ", text_key->name), pair.second, text_key->allowed);
+      }
+      continue;
+    }
     const DebugKey* key = nullptr;
     for (const DebugKey& candidate : kDebugKeys) {
       if (pair.first == candidate.name) key = &candidate;
     }
     if (key == nullptr) {
-      const auto name = [](std::string* out, const DebugKey& k) { out->append(k.name); };
-      Reject("a key in URGE_DEBUG", pair.first, absl::StrJoin(kDebugKeys, ", ", name));
+      const auto name = [](std::string* out, const auto& k) { out->append(k.name); };
+      Reject("a key in URGE_DEBUG", pair.first,
+             absl::StrCat(absl::StrJoin(kDebugKeys, ", ", name), ", ",
+                          absl::StrJoin(kDebugTextKeys, ", ", name)));
     }
     std::int64_t value;
-    if (!absl::SimpleAtoi(pair.second, &value) || value < 0 || value > key->max) {
+    if (!absl::SimpleAtoi(pair.second, &value) || value < key->min || value > key->max) {
       Reject(absl::StrCat("URGE_DEBUG's ", key->name), pair.second,
-             absl::StrCat("whole numbers from 0 to ", key->max, ", as in ", key->name, "=1"));
+             absl::StrCat("whole numbers from ", key->min, " to ", key->max, ", as in ", key->name,
+                          "=", std::max<std::int64_t>(key->min, 1)));
     }
     key->set(plan, value);
   }

@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "runtime/recorder/recorder.h"
 #include "runtime/sched/sched.h"
 
 namespace urge {
@@ -18,6 +19,7 @@ struct StartPlan {
   bool print_thread_bound = false;    // URGE_DEBUG=threadbound=1: at exit
   bool serve_metrics = false;         // URGE_METRICS
   std::string metrics_address;        // where, if not at the default
+  recorder::Plan recorder;            // URGE_DEBUG=flightrecorder=FILE and its kin
 };
 
 // Merges the program's options with URGE_MAXPROCS, URGE_SLICE, URGE_SIGNAL, URGE_METRICS and

@@ -15,9 +15,11 @@
 #include "runtime/preempt/map.h"
 #include "runtime/preempt/request.h"
 #include "runtime/preempt/signal.h"
+#include "runtime/sched/record.h"
 #include "runtime/sched/sched.h"
 #include "sysmon/deadlock.h"
 #include "sysmon/schedtrace.h"
+#include "sysmon/starvation.h"
 #include "sysmon/stuck.h"
 
 namespace urge::sysmon {
@@ -266,6 +268,7 @@ Plan LookAround() {
   }
   plan.At(LookForDeadlock(now));
   plan.At(TraceScheduler(now));
+  plan.At(LookForStarving(now));
   // Unknown, too, is what a library generates, and what is being closed.
   if (preempt::TakeUnknownTextSeen() && preempt::PreemptionMap::Stale()) {
     preempt::PreemptionMap::Rebuild();
@@ -288,7 +291,9 @@ void Sleep(Plan plan) {
   // A P may have turned overdue between the two looks: then the flag must be set first.
   const bool settled = again.next_ns >= plan.next_ns && (watch || !again.watch);
   if (settled && g_wake.load(std::memory_order_acquire) == 0) {
+    sched::Record(trace::EventKind::kSysmonSleep, 0, plan.next_ns);
     base::FutexWaitUntil(&g_wake, 0, plan.next_ns);
+    sched::Record(trace::EventKind::kSysmonWake);
   }
   g_sched.sysmon_watches.store(false, std::memory_order_relaxed);
   g_sched.sysmon_until_ns.store(0, std::memory_order_seq_cst);
@@ -315,6 +320,7 @@ void* Main(void*) {
   pthread_setname_np(pthread_self(), "urge-sysmon");
   prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
   AskForShortKernelSlice();
+  sched::RecordAsSysmon();
   for (;;) {
     g_wake.store(0, std::memory_order_seq_cst);
     trace::AddShared(trace::Counter::kSysmonWakeups);

@@ -127,6 +127,16 @@ inline constexpr std::size_t kStackColourBytes = 128;
 inline constexpr std::size_t kStackKeepBytes = 32 * 1024;
 inline constexpr int kTrimBatch = 64;
 
+// --- Flight recorder --------------------------------------------------------------------------
+
+// Events of 32 bytes that a ring holds unless URGE_DEBUG=tracebuffer=KIB says otherwise: 4 MiB, a
+// second of 100,000 switches. A power of two.
+inline constexpr std::size_t kTraceRingEvents = std::size_t{1} << 17;
+// A trace that goes to a file is copied out of the rings this often.
+inline constexpr std::uint64_t kTraceDrainNs = 5'000'000;
+// After a dump for starvation there is no other for so long.
+inline constexpr std::uint64_t kStarvationPauseNs = 10'000'000'000;
+
 // --- Locks ------------------------------------------------------------------------------------
 
 // A runtime mutex spins this many rounds of this many pauses before it sleeps. Go: 4 x 30.

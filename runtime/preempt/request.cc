@@ -14,6 +14,7 @@ using sched::M;
 using sched::P;
 using sched::PreemptReason;
 using trace::Counter;
+using trace::EventKind;
 
 namespace {
 
@@ -51,6 +52,12 @@ inline void PrefetchForWriting(const void* line) {
   return base::Ticks() - base::TicksOfNs(base::NowNs() - ns);
 }
 
+// For records: -1 where it has none.
+std::uint64_t ProcOf(const M* m) {
+  const P* p = m->p;
+  return p == nullptr ? ~std::uint64_t{0} : static_cast<std::uint64_t>(p->id);
+}
+
 // Poisons the guard, if gp still runs on m.
 void Mark(M* m, G* gp) ABSL_EXCLUSIVE_LOCKS_REQUIRED(m->mark_lock) {
   gp->guard.store(sched::kStackPreempt, std::memory_order_relaxed);
@@ -58,8 +65,10 @@ void Mark(M* m, G* gp) ABSL_EXCLUSIVE_LOCKS_REQUIRED(m->mark_lock) {
   // goroutine's guard in this word, so if it has moved on, ours may be overwritten (and be made
   // again) or hit the wrong goroutine (and be found unfounded by newstack).
   m->guard_word->store(sched::kStackPreempt, std::memory_order_seq_cst);
-  trace::RequestStamps::Once(m->request.marked, base::Ticks());
+  const std::uint64_t marked_ticks = base::Ticks();
+  trace::RequestStamps::Once(m->request.marked, marked_ticks);
   trace::AddShared(Counter::kMarks);
+  sched::RecordAt(marked_ticks, EventKind::kPreemptMark, 0, gp->goid, ProcOf(m));
 }
 
 // Which frames are below a goroutine that was switched off by urge_switch.
@@ -129,6 +138,12 @@ void CountAnswer(P* p, const M* m, bool by_signal) {
   }
 }
 
+void RecordRequeue(G* gp, trace::PreemptedTo to) {
+  if (URGE_LIKELY(!trace::Recording())) return;
+  if (to != trace::PreemptedTo::kStaysStopped) sched::RecordQueued(gp);
+  sched::Record(EventKind::kPreemptRequeue, static_cast<std::uint8_t>(to), gp->goid);
+}
+
 // Queues a goroutine that was preempted at `now`, unless it is to stay stopped; then returns false.
 bool Requeue(M* m, P* p, G* gp, PreemptReason reason, std::uint64_t now) {
   const bool dated =
@@ -139,6 +154,7 @@ bool Requeue(M* m, P* p, G* gp, PreemptReason reason, std::uint64_t now) {
   if (URGE_UNLIKELY(gp->stay_stopped.load(std::memory_order_relaxed) == stay) &&
       gp->stay_stopped.compare_exchange_strong(stay, sched::StayStopped::kStopped)) {
     // Go: preemptPark. Whoever asked for it owns the stack as soon as it sees the state.
+    RecordRequeue(gp, trace::PreemptedTo::kStaysStopped);
     gp->wait_reason.store(sched::WaitReason::kStopped, std::memory_order_relaxed);
     sched::Transition(gp, sched::GStatus::kRunning, sched::GStatus::kPreempted);
     return false;
@@ -149,6 +165,7 @@ bool Requeue(M* m, P* p, G* gp, PreemptReason reason, std::uint64_t now) {
       used >= sched::g_sched.settings.slice_ns) {
     if (dated) p->stats.Record(trace::Latency::kSliceLength, used);
     m->just_preempted = gp;
+    RecordRequeue(gp, trace::PreemptedTo::kGlobalQueue);
     sched::PutGlobal(gp);
     return true;
   }
@@ -156,6 +173,7 @@ bool Requeue(M* m, P* p, G* gp, PreemptReason reason, std::uint64_t now) {
   // place at the head of this P's queue.
   gp->slice_used_ns = used;
   gp->taken_at_ns = now;
+  RecordRequeue(gp, trace::PreemptedTo::kHeadOfItsP);
   if (G* displaced = p->queue.ReplaceVictim(gp)) {
     displaced->taken_at_ns = 0;  // from now on it waits for its turn, not for who woke
     sched::PutLocal(p, displaced);
@@ -175,6 +193,7 @@ void SettlePreempted(M* m, G* gp, bool by_signal) {
       !by_signal && !HasBaseMask(m) ? Counter::kDeferSignalMask : Admit(m, gp, Inspect(gp));
   if (defer != Counter::kCount) {
     p->stats.Add(defer);
+    sched::Record(EventKind::kPreemptDefer, static_cast<std::uint8_t>(defer), gp->goid);
     trace::RequestStamps::Once(m->request.deferred, m->stopped_ticks);
     if (defer == Counter::kDeferCallback || defer == Counter::kDeferUnwalkable) {
       // release: as in the handler, for code that runs on top of foreign code.
@@ -185,6 +204,7 @@ void SettlePreempted(M* m, G* gp, bool by_signal) {
     return;
   }
   trace::StopStamps stop{.accepted = m->stopped_ticks, .switched_off = base::Ticks()};
+  sched::RecordAt(stop.switched_off, EventKind::kPreemptStop, by_signal, gp->goid, stop.accepted);
   const bool answered = sched::ClearRequest(gp);
   gp->needs_g0 |= sched::kNeedsDating;
   NoteAnswer(gp, by_signal);
@@ -224,6 +244,8 @@ bool NoteRequest(M* m, P* p, G* gp, PreemptReason reason, std::uint64_t due_tick
     trace::AddShared(Counter::kSuperseded);
   }
   trace::AddShared(RequestCounter(reason));
+  sched::RecordAt(asked_ticks, EventKind::kPreemptAsk, static_cast<std::uint8_t>(reason), gp->goid,
+                  static_cast<std::uint32_t>(p->id) | (asked_ticks - due_ticks) << 16);
   return true;
 }
 

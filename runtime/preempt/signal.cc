@@ -20,6 +20,7 @@
 #include "runtime/preempt/request.h"
 #include "runtime/preempt/xstate.h"
 #include "runtime/sched/current.h"
+#include "runtime/sched/record.h"
 
 namespace urge::preempt {
 
@@ -267,6 +268,9 @@ void OnSignal(int signal, siginfo_t* info, void* raw_context) {
       trace::AddShared(Counter::kTimerSignals);
       RequestAtSliceEnd(m, gp, entered_ticks);
     }
+    const std::uint64_t goid = gp == nullptr ? 0 : gp->goid;
+    sched::RecordAt(entered_ticks, trace::EventKind::kPreemptHandle, info->si_code == SI_TIMER,
+                    goid);
     NoteInterruptedCall(m, context);
     trace::RequestStamps::Once(m->request.handled, entered_ticks);
     const Counter verdict = Decide(m, gp, context);
@@ -286,6 +290,8 @@ void OnSignal(int signal, siginfo_t* info, void* raw_context) {
         // it called this code is done.
         m->foreign_hits.fetch_add(1, std::memory_order_release);
       }
+      sched::Record(trace::EventKind::kPreemptDefer, static_cast<std::uint8_t>(verdict), goid,
+                    static_cast<std::uint64_t>(context.uc_mcontext.gregs[REG_RIP]));
       if (m->p != nullptr) {
         m->p->stats.Add(verdict);
       } else {
@@ -391,6 +397,12 @@ void SendPreemptSignal(M* m) {
   }
   trace::RequestStamps::Once(m->request.signalled, sent_ticks);
   trace::AddShared(Counter::kSignalsSent);
+  if (URGE_UNLIKELY(trace::Recording())) {
+    const G* gp = m->curg.load(std::memory_order_relaxed);
+    const P* p = m->p;
+    sched::RecordAt(sent_ticks, trace::EventKind::kPreemptSignal, 0, gp == nullptr ? 0 : gp->goid,
+                    p == nullptr ? ~std::uint64_t{0} : static_cast<std::uint64_t>(p->id));
+  }
 }
 
 bool OnSignalStack(const M* m) {

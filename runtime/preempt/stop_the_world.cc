@@ -57,6 +57,7 @@ void AskAll(const P* own) {
 
 bool StopTheWorld(std::uint64_t deadline_ns) {
   TakeWorld();
+  sched::Record(trace::EventKind::kWorldStop);
   const M* m = sched::CurrentM();
   P* own = m == nullptr ? nullptr : m->p;
   // Or it would wait for the world to go on, which is its own to say.
@@ -81,6 +82,7 @@ bool StopTheWorld(std::uint64_t deadline_ns) {
     wait = g_sched.stop_wait;
     if (base::NowNs() >= end) break;
   }
+  sched::Record(trace::EventKind::kWorldStopped, wait == 0);
   return wait == 0;
 }
 
@@ -89,6 +91,7 @@ void StartTheWorld() {
   P* own = m == nullptr ? nullptr : m->p;
   if (sched::G* gp = sched::CurrentG()) --gp->keeps_p;
   P* with_work = nullptr;
+  sched::Record(trace::EventKind::kWorldStart);
   {
     base::RuntimeLock lock(g_sched.lock);
     g_sched.stop_requested.store(false, std::memory_order_seq_cst);

@@ -53,6 +53,7 @@ bool Suspend(G* gp, std::uint64_t deadline_ns) {
 void Resume(G* gp) {
   gp->stay_stopped.store(StayStopped::kNo, std::memory_order_relaxed);
   sched::Transition(gp, GStatus::kPreempted, GStatus::kRunnable);
+  if (URGE_UNLIKELY(trace::Recording())) sched::RecordUnblock(sched::CurrentM(), gp);
   sched::PutGlobal(gp);
   sched::WakePIfIdle();
   sched::NoteQueued();

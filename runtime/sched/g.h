@@ -104,11 +104,13 @@ struct alignas(base::kCacheLinePair) G {
   bool system = false;                                     // [g] the runtime's own; counted apart
   bool standard_stack = true;                              // [g]
   std::atomic<std::uint64_t> wait_since_ns{0};  // [a] filled in by the first dump that sees it wait
-  LabelRef labels;                              // [g] inherited
-  AncestorRef ancestors;                        // [g] only with URGE_DEBUG=tracebackancestors=N
-  char name[32] = {};                           // [g]
-  G* all_next = nullptr;                        // [c] once on the list of all goroutines
-  Fiber fiber;                                  // [g]
+  // [a] base::Ticks() when it was last queued; written while events are recorded only.
+  std::atomic<std::uint64_t> queued_ticks{0};
+  LabelRef labels;        // [g] inherited
+  AncestorRef ancestors;  // [g] only with URGE_DEBUG=tracebackancestors=N
+  char name[32] = {};     // [g]
+  G* all_next = nullptr;  // [c] once on the list of all goroutines
+  Fiber fiber;            // [g]
 };
 static_assert(offsetof(G, preempt_reason) == base::kCacheLine, "a switch touches one line of a G");
 

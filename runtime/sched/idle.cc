@@ -186,10 +186,13 @@ void AcquireP(M* m, P* p) {
   NoteOwned(p);
   p->m.store(m, std::memory_order_relaxed);
   p->status.store(PStatus::kRunning, std::memory_order_release);
+  SyncRecording(p);
+  Record(EventKind::kProcStart);
 }
 
 P* ReleaseP(M* m) {
   P* p = m->p;
+  Record(EventKind::kProcStop);
   m->p = nullptr;
   p->m.store(nullptr, std::memory_order_relaxed);
   NoteUnowned(p);
@@ -241,6 +244,7 @@ void NoteStoppedLocked() {
 }
 
 void HandOffP(P* p) {
+  RecordOn(p, EventKind::kProcHandOff);
   if (!p->queue.Empty() || g_sched.global_size.load(std::memory_order_relaxed) != 0) {
     StartM(p, false);
     return;
@@ -281,7 +285,9 @@ void StopM(M* m) {
     g_sched.idle_ms.Push(m);
     CheckAllAsleepLocked();
   }
+  Record(EventKind::kThreadPark);
   SleepUntilP(m);
+  Record(EventKind::kThreadUnpark);
 }
 
 G* GoIdle(M* m) {
@@ -354,9 +360,11 @@ void StopWiredM(M* m, G* next, bool inherits) {
     ++g_sched.locked_idle_ms;
     CheckAllAsleepLocked();
   }
+  Record(EventKind::kThreadPark, 1);
   while (m->park_word.load(std::memory_order_acquire) != kGivenP) {
     base::FutexWait(&m->park_word, kAsleep);
   }
+  Record(EventKind::kThreadUnpark);
   m->park_word.store(kAsleep, std::memory_order_relaxed);
   AcquireP(m, std::exchange(m->next_p, nullptr));
   m->clock_ns = base::NowNs();

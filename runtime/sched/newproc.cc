@@ -260,9 +260,10 @@ spawn_slot spawn_prepare(std::size_t bytes, std::size_t align, const go_options*
   return {reinterpret_cast<void*>(closure), gp};
 }
 
-void spawn_commit(void* goroutine, void (*invoke)(void*)) noexcept {
+void spawn_commit(void* goroutine, void (*invoke)(void*), const void* entry) noexcept {
   G* gp = static_cast<G*>(goroutine);
-  gp->start_pc = reinterpret_cast<std::uintptr_t>(invoke);
+  gp->start_pc = entry != nullptr ? reinterpret_cast<std::uintptr_t>(entry)
+                                  : reinterpret_cast<std::uintptr_t>(invoke);
   gp->saved_errno = 0;
   void* closure = gp->sp;
   gp->sp = urge_make_context(closure, invoke, closure);
@@ -271,6 +272,7 @@ void spawn_commit(void* goroutine, void (*invoke)(void*)) noexcept {
   gp->goid = NextGoid(p);
   AnnounceNew(gp);
   Transition(gp, GStatus::kDead, GStatus::kRunnable);
+  if (URGE_UNLIKELY(p == nullptr ? trace::Recording() : IsRecording(p))) RecordCreate(m, gp);
   if (p != nullptr) {
     p->stats.Add(trace::Counter::kSpawns);
     PutNext(p, gp);

@@ -4,6 +4,7 @@
 #define URGE_RUNTIME_SCHED_P_H_
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 #include "runtime/base/config.h"
@@ -11,6 +12,7 @@
 #include "runtime/sched/run_queue.h"
 #include "runtime/sched/timer.h"
 #include "runtime/trace/counters.h"
+#include "runtime/trace/event_ring.h"
 
 namespace urge::sched {
 
@@ -48,7 +50,11 @@ struct alignas(base::kCacheLine) P {
   std::int32_t id = 0;             // [c]
   std::atomic<M*> m{nullptr};      // [p] owner, null when idle
   std::uint64_t goid_next = 0, goid_end = 0;  // [p] batch of ids
-  base::Stack<G, &G::link> free;              // [p] dead goroutines. Go: p.gFree
+  // [a] Where to record events; null: nothing is recorded. See record.h.
+  std::atomic<trace::EventRing*> ring{nullptr};
+
+  // --- Spawns and ends ---
+  base::Stack<G, &G::link> free;  // [p] dead goroutines. Go: p.gFree
 
   // --- Time: written by the owner where the clock was read anyway, else dated by sysmon. All
   // four are hints; a torn pair costs at most one early or late look. ---
@@ -72,6 +78,7 @@ struct alignas(base::kCacheLine) P {
   RunQueue queue;
   TimerHeap timers;
   trace::ProcStats stats;
+  trace::EventRing events;  // [p] written through `ring`
 
   // --- sysmon's notes; nobody else reads them ---
   struct Watch {
@@ -91,6 +98,8 @@ struct alignas(base::kCacheLine) P {
     bool computes = false;             // stuck in foreign code that computes
   } watch;
 };
+
+static_assert(offsetof(P, ring) < base::kCacheLine, "a switch touches one line of a P");
 
 }  // namespace urge::sched
 

@@ -51,6 +51,8 @@ void AfterParkInSyscall(void* p) {
 // with Ps wait for, so it must not queue for one first. Its thread sleeps until it is readied.
 void ParkInSyscall(M* m, G* gp, ParkArgs& park) {
   trace::AddShared(trace::Counter::kParks);
+  Record(EventKind::kGoBlock,
+         static_cast<std::uint8_t>(gp->wait_reason.load(std::memory_order_relaxed)), gp->goid);
   Wire(m, gp, kWiredBySyscall);
   SwitchToG0(m, gp, AfterParkInSyscall, &park);
   EnterSyscall(SyscallKind::kBlocks);
@@ -104,7 +106,9 @@ void Park(UnlockFunction unlock, void* arg, WaitReason reason) {
     return;
   }
   m->p->stats.Add(trace::Counter::kParks);
-  SwitchOff(m, gp, AfterPark, &park);
+  SwitchOff(m, gp, AfterPark, &park, [=](M* m, P* p, G* next) {
+    RecordSwitch(m, p, gp, EventKind::kGoBlock, static_cast<std::uint8_t>(reason), next);
+  });
 }
 
 void ParkUnlock(base::RuntimeMutex& lock, WaitReason reason) {
@@ -122,10 +126,12 @@ void Ready(G* gp) {
   Transition(gp, GStatus::kWaiting, GStatus::kRunnable);
   if (URGE_UNLIKELY(p == nullptr)) {
     trace::AddShared(trace::Counter::kReadies);
+    if (URGE_UNLIKELY(trace::Recording())) RecordUnblock(m, gp);
     PutWoken(gp);
     return;
   }
   p->stats.Add(trace::Counter::kReadies);
+  if (URGE_UNLIKELY(IsRecording(p))) RecordUnblock(m, gp);
   PutNext(p, gp);
   WakePIfIdle();
   // On g0 the loop runs what it finds at once and notes what is left (Execute).
@@ -252,9 +258,10 @@ extern "C" void urge_goexit0() {
     // Go: a goroutine that exits wired takes its thread with it. Other reasons end with it.
     if (gp->lock_thread_depth != 0) m->exiting = true;
     Unwire(m, gp, static_cast<WiredReason>(gp->wired_reasons));
+    if (URGE_UNLIKELY(IsRecording(m->p))) RecordEnd(m, m->p, gp, nullptr);
     SwitchToG0(m, gp, AfterExit, gp);
   } else {
-    SwitchOff(m, gp, AfterExit, gp);
+    SwitchOff(m, gp, AfterExit, gp, [=](M* m, P* p, G* next) { RecordEnd(m, p, gp, next); });
   }
   __builtin_unreachable();
 }
@@ -274,6 +281,7 @@ void yield() {
   bool inherit;
   G* next = PickDirect(m, p, &inherit);
   if (next != nullptr) {
+    if (URGE_UNLIKELY(IsRecording(p))) RecordSwitch(m, p, gp, EventKind::kGoYield, 0, next);
     SaveThreadState(m, gp);
     BookRunning(m, p, next, inherit);
     LoadThreadState(m, next);
@@ -285,6 +293,7 @@ void yield() {
       p->queue.Empty() && g_sched.global_size.load(std::memory_order_relaxed) == 0) {
     return;
   }
+  if (URGE_UNLIKELY(IsRecording(p))) RecordSwitch(m, p, gp, EventKind::kGoYield, 0, nullptr);
   SwitchToG0(m, gp, AfterYield, gp);
 }
 

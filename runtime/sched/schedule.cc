@@ -103,11 +103,18 @@ class RandomOrder {
   std::uint32_t count_, at_, stride_ = 1;
 };
 
+void RecordSteal(const G* gp, const P* victim, std::uint32_t count) {
+  Record(EventKind::kSteal, 0, gp->goid,
+         static_cast<std::uint32_t>(victim->id) | std::uint64_t{count} << 32);
+}
+
 G* StealFrom(P* p, P* victim, bool last_round) {
   const std::uint32_t before = p->queue.RingSize();
   if (G* gp = victim->queue.StealHalfInto(p->queue)) {
+    const std::uint32_t count = p->queue.RingSize() - before + 1;
     p->stats.Add(trace::Counter::kSteals);
-    p->stats.Add(trace::Counter::kStolenGoroutines, p->queue.RingSize() - before + 1);
+    p->stats.Add(trace::Counter::kStolenGoroutines, count);
+    RecordSteal(gp, victim, count);
     return gp;
   }
   if (!last_round) return nullptr;
@@ -124,6 +131,7 @@ G* StealFrom(P* p, P* victim, bool last_round) {
   if (gp != nullptr) {
     p->stats.Add(trace::Counter::kSteals);
     p->stats.Add(trace::Counter::kStolenGoroutines);
+    RecordSteal(gp, victim, 1);
   }
   return gp;
 }
@@ -308,6 +316,7 @@ void Execute(M* m, Choice choice) {
     trace::RecordNextRunning(p->stats, p->preempt_due_ticks,
                              std::exchange(p->preempt_requeued_ticks, 0), base::Ticks());
   }
+  if (URGE_UNLIKELY(IsRecording(p))) RecordStart(m, p, gp);
   LoadThreadState(m, gp);
   SwitchStacks(m, nullptr, gp, nullptr, nullptr);
 }

@@ -19,6 +19,7 @@
 #include "asm/switch.h"
 #include "runtime/base/sanitizer.h"
 #include "runtime/sched/current.h"
+#include "runtime/sched/record.h"
 #include "runtime/sched/sched.h"
 
 namespace urge::sched {
@@ -126,12 +127,15 @@ inline void StopsByItself(M* m, G* gp) {
   if (URGE_UNLIKELY(m->lockedg != nullptr)) Unwire(m, gp, kWiredByFrame);
 }
 
-// Switches gp off, by its own will; `after(arg)` publishes it. Runs on: G.
-inline void SwitchOff(M* m, G* gp, AfterSwitch after, void* arg) {
+// Switches gp off, by its own will; `after(arg)` publishes it. `record` tells of both as
+// RecordSwitch does. Runs on: G.
+template <class RecordStop>
+inline void SwitchOff(M* m, G* gp, AfterSwitch after, void* arg, RecordStop record) {
   StopsByItself(m, gp);
   P* p = m->p;
   bool inherit;
   G* next = PickDirect(m, p, &inherit);
+  if (URGE_UNLIKELY(IsRecording(p))) record(m, p, next);
   if (next == nullptr) {
     SwitchToG0(m, gp, after, arg);
     return;

@@ -26,6 +26,7 @@ bool TakeBack(M* m) {
   m->p = p;
   NoteOwned(p);
   p->m.store(m, std::memory_order_relaxed);
+  SyncRecording(p);
   return true;
 }
 
@@ -44,6 +45,7 @@ bool TakeIdle(M* m) {
 void AfterExitSyscall(void* arg) {
   G* gp = static_cast<G*>(arg);
   Transition(gp, GStatus::kSyscall, GStatus::kRunnable);
+  if (URGE_UNLIKELY(trace::Recording())) RecordQueued(gp);
   // It comes back from waiting, so it may take a processor from a long runner.
   PutWoken(gp);
 }
@@ -60,6 +62,7 @@ void EnterSyscall(SyscallKind kind) {
     if (ClearRequest(gp)) p->stats.Add(trace::Counter::kAckVoluntary);
     SetGuardWord(gp->true_guard);
   }
+  Record(EventKind::kSyscallEnter, kind == SyscallKind::kBlocks, gp->goid);
   m->syscall_p = p;
   m->p = nullptr;
   p->m.store(nullptr, std::memory_order_relaxed);
@@ -85,12 +88,18 @@ void EnterSyscall(SyscallKind kind) {
 // A P in a system call counts as stopped once its status says so.
 void StopSyscallPLocked(P* p) {
   PStatus in_syscall = PStatus::kSyscall;
-  if (p->status.compare_exchange_strong(in_syscall, PStatus::kStopped)) NoteStoppedLocked();
+  if (!p->status.compare_exchange_strong(in_syscall, PStatus::kStopped)) return;
+  RecordOn(p, EventKind::kSyscallRetake);
+  NoteStoppedLocked();
 }
 
 bool RetakeFromSyscall(P* p) {
   PStatus in_syscall = PStatus::kSyscall;
-  return p->status.compare_exchange_strong(in_syscall, PStatus::kIdle, std::memory_order_acq_rel);
+  if (!p->status.compare_exchange_strong(in_syscall, PStatus::kIdle, std::memory_order_acq_rel)) {
+    return false;
+  }
+  RecordOn(p, EventKind::kSyscallRetake);
+  return true;
 }
 
 void ExitSyscall() {
@@ -101,9 +110,11 @@ void ExitSyscall() {
     m->syscall_p = nullptr;
     Bump(m->p->switches);
     Bump(m->p->tick);
+    Record(EventKind::kSyscallExit, 0, gp->goid);
     return;
   }
   m->syscall_p = nullptr;
+  Record(EventKind::kSyscallQueue, 0, gp->goid);
   Wire(m, gp, kWiredBySyscall);
   SwitchToG0(m, gp, AfterExitSyscall, gp);
   Unwire(CurrentM(), gp, kWiredBySyscall);

@@ -40,6 +40,7 @@ std::atomic<std::uintptr_t>* OwnGuardWord() {
 void LeaveThread(M* m) {
   P* p = m->p == nullptr ? nullptr : ReleaseP(m);
   if (p != nullptr) HandOffP(p);
+  Record(EventKind::kThreadExit);
   sigset_t all;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, nullptr);
@@ -77,6 +78,7 @@ void* ThreadMain(void* arg) {
     m->gone = false;
   }
   pthread_sigmask(SIG_SETMASK, &m->base_mask, nullptr);
+  Record(EventKind::kThreadStart, 0, static_cast<std::uint64_t>(m->tid));
   AcquireP(m, std::exchange(m->next_p, nullptr));
   m->clock_ns = base::NowNs();
   ScheduleLoop(m);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "runtime/sched/current.h"
+#include "runtime/sched/record.h"
 #include "runtime/sched/sched.h"
 
 namespace urge::sched {
@@ -112,6 +113,7 @@ int TimerHeap::RunExpired(std::uint64_t now, int limit) {
         PublishEarliest();
       }
     }
+    Record(EventKind::kTimerFire, 0, late_ns);
     M* m = CurrentM();
     if (m != nullptr && m->p != nullptr) {
       m->p->stats.Add(trace::Counter::kTimersFired);

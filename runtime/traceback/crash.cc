@@ -142,6 +142,7 @@ void OnCrash(int number, siginfo_t* info, void* ucontext) {
     Report(signal, m, info, context);
     if (number == SIGQUIT) Exit();  // as Go does
   }
+  if (m == nullptr && number != SIGQUIT && BeginReport() == Turn::kMine) CallDeathHook();
   DieOnReturn(info);
   errno = saved_errno;
 }

@@ -26,6 +26,22 @@ using sched::G;
 std::atomic<int> g_reporting_tid{0};
 std::terminate_handler g_next_terminate = nullptr;  // [c] the one before ours
 
+constinit std::atomic<DeathHook> g_death_hook{nullptr};
+
+void PrintTracebacks(int fd, const Context& context, Scope scope) {
+  G* gp = sched::CurrentG();
+  if (sched::CurrentM() != nullptr) {
+    RawWriter out(fd);
+    out << "\n";
+    if (gp != nullptr) {
+      PrintRunning(out, gp, context);
+    } else {
+      PrintRuntimeStack(out, context);
+    }
+  }
+  if (scope == Scope::kAll || GetLevel() >= Level::kAll) PrintAllGoroutines(fd, gp);
+}
+
 [[noreturn]] void Abort() {
   signal(SIGABRT, SIG_DFL);
   std::abort();
@@ -73,19 +89,15 @@ void Exit() {
   _exit(base::kFatalExitStatus);
 }
 
+void SetDeathHook(DeathHook hook) { g_death_hook.store(hook, std::memory_order_release); }
+
+void CallDeathHook() {
+  if (const DeathHook hook = g_death_hook.exchange(nullptr)) hook();
+}
+
 void PrintFailure(int fd, const Context& context, Scope scope) {
-  if (GetLevel() == Level::kNone) return;
-  G* gp = sched::CurrentG();
-  if (sched::CurrentM() != nullptr) {
-    RawWriter out(fd);
-    out << "\n";
-    if (gp != nullptr) {
-      PrintRunning(out, gp, context);
-    } else {
-      PrintRuntimeStack(out, context);
-    }
-  }
-  if (scope == Scope::kAll || GetLevel() >= Level::kAll) PrintAllGoroutines(fd, gp);
+  if (GetLevel() != Level::kNone) PrintTracebacks(fd, context, scope);
+  CallDeathHook();
 }
 
 void StackOverflow(G* gp, std::size_t limit_bytes) {

@@ -50,8 +50,13 @@ enum class Scope {
   kAll,      // all goroutines
 };
 // Prints the thread's goroutine, or the stack of an M on which none runs; and others. Each comes
-// after a blank line. Nothing with URGE_TRACEBACK=none.
+// after a blank line. Nothing with URGE_TRACEBACK=none. Calls the death hook at last.
 void PrintFailure(int fd, const Context& context, Scope scope = Scope::kByLevel);
+
+// Called once by whoever reports, after the last line of the report. Signal-safe: has to be.
+using DeathHook = void (*)();
+void SetDeathHook(DeathHook hook);
+void CallDeathHook();
 
 // Ends the process with the status of fatal errors, or, with URGE_TRACEBACK=crash, by SIGABRT.
 [[noreturn]] void Exit();

@@ -23,9 +23,11 @@ std::size_t g_program_length = kSelf.size();  // [c]
 
 // Namespaces below urge that no user calls into by name.
 constexpr std::string_view kInternalPrefixes[] = {
-    "urge::base::",      "urge::trace::",     "urge::sched::",
-    "urge::preempt::",   "urge::sysmon::",    "urge::detail::",
-    "urge::traceback::", "urge::interpose::", "urge::(anonymous namespace)::",
+    "urge::base::",      "urge::trace::",
+    "urge::sched::",     "urge::preempt::",
+    "urge::sysmon::",    "urge::detail::",
+    "urge::traceback::", "urge::interpose::",
+    "urge::recorder::",  "urge::(anonymous namespace)::",
 };
 
 }  // namespace

@@ -54,6 +54,12 @@ int Main(int argc, char** argv) {
       return stress::kExitUsage;
     }
   }
+  // Found out now rather than in the child.
+  if (!options.trace_file.empty() && !std::ofstream(options.trace_file)) {
+    std::cerr << "fairness: --trace: '" << options.trace_file << "': " << std::strerror(errno)
+              << "; a file that can be written is needed\n";
+    return stress::kExitUsage;
+  }
   PrintHeader(std::cout, options);
   std::vector<ModeResult> phases;
   for (const Mode mode : options.modes) phases.push_back({mode, RunInChild(options, mode)});

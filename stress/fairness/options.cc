@@ -157,6 +157,13 @@ Options ParseOptionsOrExit(int argc, char** argv) {
     if (v.empty()) throw BadArgument("an empty name; a file to write to is needed");
     options.json_file = v;
   });
+  args.Option("trace", "FILE",
+              "write a trace of the phase with preemption (with --no-preempt, of the one without) "
+              "to\nFILE; it opens in ui.perfetto.dev and chrome://tracing",
+              [&](auto v) {
+                if (v.empty()) throw BadArgument("an empty name; a file to write to is needed");
+                options.trace_file = v;
+              });
   args.Flag("no-preempt", "only run the phase with preemption off",
             [&] { options.modes = {Mode::kUnpreempted}; });
   args.Hidden("phase", [&](auto v) {
@@ -178,7 +185,7 @@ Options ParseOptionsOrExit(int argc, char** argv) {
 }
 
 std::vector<std::string> ChildArguments(const Options& options, Mode mode) {
-  return {
+  std::vector<std::string> arguments = {
       "--duration=" + stress::ToString(options.duration),
       "--procs=" + std::to_string(options.procs),
       "--slice=" + stress::ToString(options.slice),
@@ -186,6 +193,10 @@ std::vector<std::string> ChildArguments(const Options& options, Mode mode) {
       "--file=" + options.file,
       std::string("--phase=") + (mode == Mode::kPreempted ? "preempted" : "unpreempted"),
   };
+  if (!options.trace_file.empty() && mode == options.modes.front()) {
+    arguments.push_back("--trace=" + options.trace_file);
+  }
+  return arguments;
 }
 
 }  // namespace fairness

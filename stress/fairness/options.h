@@ -26,6 +26,8 @@ struct Options {
   std::vector<Mode> modes = {Mode::kPreempted, Mode::kUnpreempted};
   std::string file;       // empty: one that every machine has
   std::string json_file;  // empty: none
+  // Where the trace of the phase with preemption goes, or of the only one; empty: nowhere.
+  std::string trace_file;
 
   // In a child process only.
   int result_fd = -1;

@@ -159,6 +159,7 @@ class Phase {
     urge::start(setup);
     urge::allow_preemption("libz.so.1");
 
+    if (!options_.trace_file.empty()) urge::trace_start(options_.trace_file);
     const urge::metrics before = urge::read_metrics();
     const std::uint64_t begin = ReadTicks();
     Spawn();
@@ -167,23 +168,34 @@ class Phase {
     const std::uint64_t end = ReadTicks();
     const urge::metrics during = urge::read_metrics() - before;
     all_.wait();
+    if (!options_.trace_file.empty()) urge::trace_stop();
     return Collect(begin, end, during);
   }
 
  private:
+  // As all_.go, with a name for traces.
+  template <class F>
+  void Go(std::string_view name, F work) {
+    all_.add(1);
+    urge::go({.name = name}, [this, work] {
+      work();
+      all_.done();
+    });
+  }
+
   void Spawn() {
     for (Ticker& ticker : tickers_) {
       ticker.spawned_ticks = ReadTicks();
-      all_.go([this, &ticker] {
+      Go("ticker", [this, &ticker] {
         ticker.Run(stop_, TicksOfNs(static_cast<double>(kTickerSleep.count())));
       });
     }
     pair_.last_ticks = ReadTicks();
-    all_.go([this] { pair_.Pong(); });
-    all_.go([this] { pair_.Ping(stop_); });
+    Go("pong", [this] { pair_.Pong(); });
+    Go("ping", [this] { pair_.Ping(stop_); });
     for (Hog& hog : hogs_) {
       hog.run->meter().Ready();
-      all_.go([&hog] {
+      Go(hog.name, [&hog] {
         if (hog.run->stopped()) return;
         hog.run->meter().Start();
         hog.kind->Work(*hog.run);

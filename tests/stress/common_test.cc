@@ -16,7 +16,7 @@
 #include "stress/common/sha256.h"
 #include "stress/common/stats.h"
 #include "stress/common/text.h"
-#include "tests/stress/json_reader.h"
+#include "tests/support/json_reader.h"
 
 namespace stress {
 namespace {

@@ -12,7 +12,7 @@
 #include <sstream>
 
 #include "tests/stress/command.h"
-#include "tests/stress/json_reader.h"
+#include "tests/support/json_reader.h"
 
 namespace {
 

@@ -123,6 +123,10 @@ struct async_call {
     state->done.set();
   }
 };
+template <class R, class Call>
+const void* entry_of(const async_call<R, Call>& async) {
+  return entry_of(*async.call);
+}
 
 }  // namespace detail
 

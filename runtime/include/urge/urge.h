@@ -11,5 +11,6 @@
 #include <urge/runtime.h>
 #include <urge/sync.h>
 #include <urge/time.h>
+#include <urge/trace.h>
 
 #endif  // URGE_URGE_H_

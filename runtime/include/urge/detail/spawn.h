@@ -36,7 +36,8 @@ struct spawn_slot {
 // options may be null.
 URGE_API spawn_slot spawn_prepare(std::size_t bytes, std::size_t align, const go_options* options);
 // `invoke` runs on the new goroutine with the closure's address, and destroys the closure.
-URGE_API void spawn_commit(void* goroutine, void (*invoke)(void*)) noexcept;
+// `entry` is the user's function in it, for tracebacks and traces; null if that has no address.
+URGE_API void spawn_commit(void* goroutine, void (*invoke)(void*), const void* entry) noexcept;
 URGE_API void spawn_abandon(void* goroutine) noexcept;
 
 // Closures above this size (bytes) live on the heap instead of the new stack.
@@ -73,6 +74,28 @@ void invoke_closure(void* p) {
   std::move (*closure)();
 }
 
+// A callable with its decayed arguments, called as std::thread calls them.
+template <class F, class... A>
+struct bound_call {
+  F f;
+  std::tuple<A...> args;
+  decltype(auto) operator()() && { return std::apply(std::move(f), std::move(args)); }
+};
+
+// The plain function that a callable is or wraps, or null.
+template <class F>
+const void* entry_of(const F& f) {
+  if constexpr (std::is_pointer_v<F>) {
+    return reinterpret_cast<const void*>(f);
+  } else {
+    return nullptr;
+  }
+}
+template <class F, class... A>
+const void* entry_of(const bound_call<F, A...>& call) {
+  return entry_of(call.f);
+}
+
 // Inlined into go and async, and these into their callers, so that the return address of
 // spawn_prepare is where a traceback says that the goroutine was created.
 template <class Closure>
@@ -82,6 +105,7 @@ template <class Closure>
     auto boxed = std::make_unique<Stored>(std::forward<Closure>(closure));
     spawn(options, [boxed = std::move(boxed)]() mutable { std::move (*boxed)(); });
   } else {
+    const void* const entry = entry_of(closure);
     const spawn_slot slot = spawn_prepare(sizeof(Stored), alignof(Stored), options);
     if constexpr (std::is_nothrow_constructible_v<Stored, Closure&&>) {
       ::new (slot.closure) Stored(std::forward<Closure>(closure));
@@ -93,17 +117,9 @@ template <class Closure>
         throw;
       }
     }
-    spawn_commit(slot.goroutine, &invoke_closure<Stored>);
+    spawn_commit(slot.goroutine, &invoke_closure<Stored>, entry);
   }
 }
-
-// A callable with its decayed arguments, called as std::thread calls them.
-template <class F, class... A>
-struct bound_call {
-  F f;
-  std::tuple<A...> args;
-  decltype(auto) operator()() && { return std::apply(std::move(f), std::move(args)); }
-};
 
 // decay-copies f and args, as std::thread does.
 template <class F, class... A>

@@ -1,7 +1,8 @@
 // Recursive descent over the grammar of RFC 8259.
 
-#include "tests/stress/json_reader.h"
+#include "tests/support/json_reader.h"
 
+#include <algorithm>
 #include <charconv>
 #include <stdexcept>
 

@@ -1,7 +1,7 @@
 // A small JSON parser for tests: strict, and thrown off by anything that isn't JSON.
 
-#ifndef URGE_TESTS_STRESS_JSON_READER_H_
-#define URGE_TESTS_STRESS_JSON_READER_H_
+#ifndef URGE_TESTS_SUPPORT_JSON_READER_H_
+#define URGE_TESTS_SUPPORT_JSON_READER_H_
 
 #include <map>
 #include <string>
@@ -35,4 +35,4 @@ class Json {
 
 }  // namespace urge_test
 
-#endif  // URGE_TESTS_STRESS_JSON_READER_H_
+#endif  // URGE_TESTS_SUPPORT_JSON_READER_H_
