@@ -99,12 +99,28 @@ int PreemptSignal() {
   return number;
 }
 
-// One key of URGE_DEBUG.
+// One key of URGE_DEBUG: a whole number up to `max`, or, with set_text, what that function takes.
 struct DebugKey {
   const char* name;
   void (*set)(StartPlan&, std::int64_t value);
   std::int64_t max;
+  void (*set_text)(StartPlan&, absl::string_view value) = nullptr;
 };
+
+void SetStall(StartPlan& plan, absl::string_view value) {
+  absl::Duration bound;
+  if (!absl::ParseDuration(std::string(value), &bound) || bound < absl::Microseconds(100) ||
+      bound > absl::Hours(1)) {
+    Reject("URGE_DEBUG's stall", value, "100us to 1h, with a unit, as in stall=5ms");
+  }
+  plan.settings.stall_ns = static_cast<std::uint64_t>(absl::ToInt64Nanoseconds(bound));
+}
+
+void SetProfile(StartPlan& plan, absl::string_view value) {
+  if (value.empty())
+    Reject("URGE_DEBUG's profile", value, "names of files, as in profile=cpu.folded");
+  plan.profile_path = std::string(value);
+}
 constexpr DebugKey kDebugKeys[] = {
     {"asyncpreemptoff", [](StartPlan& p, std::int64_t v) { p.settings.async_preempt &= v == 0; },
      1},
@@ -125,6 +141,9 @@ constexpr DebugKey kDebugKeys[] = {
     {"scheddetail", [](StartPlan& p, std::int64_t v) { p.settings.scheddetail = v != 0; }, 1},
     {"tracebackancestors",
      [](StartPlan& p, std::int64_t v) { p.settings.ancestors = static_cast<int>(v); }, 1000},
+    {"stall", nullptr, 0, SetStall},
+    {"profile", nullptr, 0, SetProfile},
+    {"profilehz", [](StartPlan& p, std::int64_t v) { p.profile_hz = static_cast<int>(v); }, 1000},
 };
 
 void ApplyDebug(StartPlan& plan) {
@@ -140,6 +159,10 @@ void ApplyDebug(StartPlan& plan) {
     if (key == nullptr) {
       const auto name = [](std::string* out, const DebugKey& k) { out->append(k.name); };
       Reject("a key in URGE_DEBUG", pair.first, absl::StrJoin(kDebugKeys, ", ", name));
+    }
+    if (key->set_text != nullptr) {
+      key->set_text(plan, pair.second);
+      continue;
     }
     std::int64_t value;
     if (!absl::SimpleAtoi(pair.second, &value) || value < 0 || value > key->max) {

@@ -3,6 +3,8 @@
 #ifndef URGE_RUNTIME_ENVIRONMENT_H_
 #define URGE_RUNTIME_ENVIRONMENT_H_
 
+#include <string>
+
 #include <urge/runtime.h>
 
 #include "runtime/sched/sched.h"
@@ -14,6 +16,8 @@ struct StartPlan {
   int procs = 1;
   bool print_preemption_map = false;  // URGE_DEBUG=preemptmap=1
   bool print_thread_bound = false;    // URGE_DEBUG=threadbound=1: at exit
+  std::string profile_path;           // URGE_DEBUG=profile=PATH; empty: none
+  int profile_hz = 100;               // URGE_DEBUG=profilehz=N
 };
 
 // Merges the program's options with URGE_MAXPROCS, URGE_SLICE, URGE_SIGNAL and URGE_DEBUG. A value

@@ -37,7 +37,8 @@ std::uint64_t LookForDeadlock(std::uint64_t now) {
   {
     base::RuntimeLock lock(g_sched.lock);
     if (!sched::AllAsleepLocked()) return base::kNever;
-    threads = g_sched.threads + 1 + g_sched.blocked_threads.load(std::memory_order_relaxed);
+    threads = g_sched.threads + g_sched.service_threads.load(std::memory_order_relaxed) +
+              g_sched.blocked_threads.load(std::memory_order_relaxed);
   }
   if (CountThreads() == threads) base::FatalWithAll("all goroutines are asleep - deadlock!");
   return base::kNever;

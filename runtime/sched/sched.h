@@ -35,6 +35,7 @@ struct Settings {
   int ancestors = 0;       // URGE_DEBUG=tracebackancestors=N
   std::uint64_t schedtrace_ns = 0;  // URGE_DEBUG=schedtrace=MS
   bool scheddetail = false;         // URGE_DEBUG=scheddetail=1
+  std::uint64_t stall_ns = 0;       // URGE_DEBUG=stall=5ms; 0: stalls are not looked for
 };
 
 // Set by higher layers before the first M starts; constant afterwards. This is how preempt/ and
@@ -85,6 +86,8 @@ struct alignas(base::kCacheLine) Scheduler {
   std::atomic<M*> keeper{nullptr};                           // [a] the idle M that minds the timers
   std::atomic<std::uint64_t> keeper_until_ns{base::kNever};  // [a]
   std::atomic<std::uint64_t> goid_source{1};                 // [a] next batch
+  // [a] The runtime's threads that run no goroutines: sysmon, and the clerk (traceback/clerk.h).
+  std::atomic<std::int32_t> service_threads{1};
   std::atomic<std::int32_t> blocked_threads{0};  // [a] plain threads that wait inside our API
   sigset_t base_mask{};                          // [c] signal mask of goroutines
   std::atomic<M*> all_ms{nullptr};               // [a] push-only list

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "runtime/trace/counters.h"
+#include "runtime/trace/deferral_sites.h"
 
 namespace urge {
 
@@ -157,6 +158,7 @@ void WriteText(std::ostream& out, const metrics& values) {
     }
     out << '\n';
   }
+  trace::WriteDeferralSitesText(out, values.deferral_sites);
 }
 
 void WriteJson(std::ostream& out, const metrics& values) {
@@ -173,6 +175,8 @@ void WriteJson(std::ostream& out, const metrics& values) {
     }
     out << ", \"max\": " << d.max().count() << '}';
   }
+  out << ", ";
+  trace::WriteDeferralSitesJson(out, values.deferral_sites);
   out << "}\n";
 }
 
@@ -251,6 +255,7 @@ metrics& metrics::operator-=(const metrics& earlier) {
     this->*row.field = Since(this->*row.field, earlier.*row.field);
   }
   for (const LatencyField& row : kLatencyFields) this->*row.field -= earlier.*row.field;
+  trace::SubtractDeferralSites(deferral_sites, earlier.deferral_sites);
   return *this;
 }
 
@@ -262,6 +267,7 @@ metrics read_metrics() {
     trace::SumOf(row.latency, sum);
     values.*row.field = metrics_access::FromSnapshot(sum);
   }
+  values.deferral_sites = trace::ReadDeferralSites();
   return values;
 }
 

@@ -50,8 +50,10 @@ enum class Scope {
   kAll,      // all goroutines
 };
 // Prints the thread's goroutine, or the stack of an M on which none runs; and others. Each comes
-// after a blank line. Nothing with URGE_TRACEBACK=none.
-void PrintFailure(int fd, const Context& context, Scope scope = Scope::kByLevel);
+// after a blank line. Nothing with URGE_TRACEBACK=none. With files and lines (kLines) only where
+// the heap and the loader's locks can be relied on.
+void PrintFailure(int fd, const Context& context, Scope scope = Scope::kByLevel,
+                  Places places = Places::kOffsets);
 
 // Ends the process with the status of fatal errors, or, with URGE_TRACEBACK=crash, by SIGABRT.
 [[noreturn]] void Exit();
