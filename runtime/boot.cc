@@ -27,7 +27,10 @@
 #include "runtime/recorder/recorder.h"
 #include "runtime/sched/current.h"
 #include "runtime/sched/start.h"
+#include "runtime/traceback/clerk.h"
 #include "runtime/traceback/fatal.h"
+#include "runtime/traceback/profile.h"
+#include "runtime/traceback/stall_report.h"
 #include "sysmon/sysmon.h"
 
 namespace urge {
@@ -52,6 +55,17 @@ void AfterForkInChild() {
   sched::g_started.store(false, std::memory_order_relaxed);
   sched::SetGuardWord(0);
   urge_current_m = nullptr;
+  traceback::ForgetClerk();
+  traceback::ForgetProfile();
+}
+
+void ThreadStarts(sched::M* m) {
+  preempt::PrepareThread(m);
+  traceback::ProfileThread(m);
+}
+void ThreadExits(sched::M* m) {
+  traceback::UnprofileThread(m);
+  preempt::ForgetThread(m);
 }
 
 // exit() destroys static objects: no goroutine may run under the destructors. Best effort: what
@@ -61,6 +75,9 @@ void AtExit() {
   if (!sched::g_started.load(std::memory_order_relaxed)) return;
   preempt::StopTheWorld(kDeadlineNs);
   if (g_print_thread_bound) preempt::PrintThreadBound(STDERR_FILENO);
+  traceback::FinishProfile();
+  traceback::PrintStalls();
+  traceback::PrintSuppressedStalls();
 }
 
 // Is the thread under CET shadow stacks? They would end the process at the first switch.
@@ -111,8 +128,8 @@ void StartLocked(const options& options) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_start_m
   pthread_sigmask(SIG_SETMASK, nullptr, &sched::g_sched.base_mask);
   sigdelset(&sched::g_sched.base_mask, plan.settings.preempt_signal);
   sched::Hooks hooks;
-  hooks.thread_started = preempt::PrepareThread;
-  hooks.thread_exiting = preempt::ForgetThread;
+  hooks.thread_started = ThreadStarts;
+  hooks.thread_exiting = ThreadExits;
   hooks.request_preemption = preempt::RequestPreemption;
   hooks.slice_begins = plan.settings.async_preempt ? SliceBegins : nullptr;
   hooks.wake_sysmon = sysmon::Wake;
@@ -129,6 +146,10 @@ void StartLocked(const options& options) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_start_m
   if (plan.serve_metrics) ServeMetrics(plan.metrics_address);
   // release: pairs with EnsureStarted's acquire.
   sched::g_started.store(true, std::memory_order_release);
+  if (plan.settings.stall_ns != 0) traceback::InstallStallReports();
+  if (!plan.profile_path.empty()) {
+    traceback::StartProfileFromEnvironment(plan.profile_path, plan.profile_hz);
+  }
 }
 
 }  // namespace

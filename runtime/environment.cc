@@ -132,6 +132,7 @@ struct DebugKey {
   std::int64_t max;
   std::int64_t min = 0;
 };
+
 constexpr DebugKey kDebugKeys[] = {
     {"asyncpreemptoff", [](StartPlan& p, std::int64_t v) { p.settings.async_preempt &= v == 0; },
      1},
@@ -160,6 +161,8 @@ constexpr DebugKey kDebugKeys[] = {
        p.recorder.ring_bytes = static_cast<std::size_t>(v) * 1024;
      },
      4 << 20, 4},
+    {"profilehz", [](StartPlan& p, std::int64_t v) { p.profile_hz = static_cast<int>(v); }, 1000,
+     1},
 };
 
 // A key whose value isn't a whole number.
@@ -190,6 +193,21 @@ constexpr DebugTextKey kDebugTextKeys[] = {
        return ns >= 1'000'000 && ns <= 3'600'000'000'000;
      },
      "1ms to 1h, with a unit (us, ms, s, m, h)"},
+    {"stall",
+     [](StartPlan& p, absl::string_view v) {
+       absl::Duration bound;
+       if (!absl::ParseDuration(v, &bound)) return false;
+       const std::int64_t ns = absl::ToInt64Nanoseconds(bound);
+       p.settings.stall_ns = static_cast<std::uint64_t>(ns);
+       return ns >= 100'000 && ns <= 3'600'000'000'000;
+     },
+     "100us to 1h, with a unit, as in stall=5ms"},
+    {"profile",
+     [](StartPlan& p, absl::string_view v) {
+       p.profile_path = std::string(v);
+       return !v.empty();
+     },
+     "names of files, as in profile=cpu.folded"},
 };
 
 void ApplyDebug(StartPlan& plan) {

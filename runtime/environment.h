@@ -20,6 +20,8 @@ struct StartPlan {
   bool serve_metrics = false;         // URGE_METRICS
   std::string metrics_address;        // where, if not at the default
   recorder::Plan recorder;            // URGE_DEBUG=flightrecorder=FILE and its kin
+  std::string profile_path;           // URGE_DEBUG=profile=PATH; empty: none
+  int profile_hz = 100;               // URGE_DEBUG=profilehz=N
 };
 
 // Merges the program's options with URGE_MAXPROCS, URGE_SLICE, URGE_SIGNAL, URGE_METRICS and

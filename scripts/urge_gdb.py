@@ -21,6 +21,7 @@ import gdb.unwinder
 SCHED = "urge::sched::"
 STATES = ["idle", "runnable", "running", "syscall", "waiting", "dead", "preempted"]
 WAITING, RUNNING, SYSCALL, DEAD, IDLE = 4, 2, 3, 5, 0
+BACKTRACES = ("bt", "backtrace", "where")
 STACK_PREEMPT = 0xFFFFFFFFFFFFFADE
 
 
@@ -70,6 +71,18 @@ class Goroutine:
 
     def name(self):
         return c_string(self.g["name"])
+
+    def locked(self):
+        return int(self.g["lock_thread_depth"]) != 0
+
+    def created(self):
+        """By which function, in which goroutine."""
+        pc, parent = int(self.g["go_pc"]), int(self.g["parent_goid"])
+        if pc == 0:
+            return ""
+        symbol = gdb.execute("info symbol %#x" % (pc - 1), False, True).partition(" + ")[0]
+        text = "created by " + (symbol if " " not in symbol or "(" in symbol else "%#x" % pc)
+        return text + (" in goroutine %d" % parent if parent else "")
 
     def context(self):
         """The saved registers by name, or None while it runs on a thread."""
@@ -170,6 +183,12 @@ class Looking:
 
     def __enter__(self):
         self.thread = gdb.selected_thread()
+        if self.thread is None:
+            raise gdb.GdbError("the program isn't running")
+        try:
+            self.level = gdb.selected_frame().level()
+        except gdb.error:
+            self.level = 0
         registers = self.goroutine.context()
         if registers is None:
             thread = self.goroutine.thread()
@@ -187,9 +206,14 @@ class Looking:
 
     def __exit__(self, *_):
         unwinder.look_at(None)
-        if self.thread is not None and self.thread.is_valid():
-            self.thread.switch()
-            gdb.newest_frame().select()
+        if not self.thread.is_valid():
+            return
+        # Where the user was. Frames that were seen before are not valid any more.
+        self.thread.switch()
+        frame = gdb.newest_frame()
+        while frame.level() < self.level and frame.older() is not None:
+            frame = frame.older()
+        frame.select()
 
 
 def users_frame(frame):
@@ -246,16 +270,19 @@ class GoroutineCommand(gdb.Command):
             if not chosen:
                 raise gdb.GdbError("no goroutine %s" % which)
         for g in chosen:
-            print("goroutine %d [%s]%s:" % (g.id, g.state(), " " + g.name() if g.name() else ""))
+            print("goroutine %d [%s%s]%s:" % (g.id, g.state(), ", locked to thread" if g.locked() else "",
+                                              " " + g.name() if g.name() else ""))
             try:
                 with Looking(g):
                     self.run(g, command, from_tty)
             except gdb.error as error:
                 print("  " + str(error))
+            if command.split()[0] in BACKTRACES and g.created():
+                print(g.created())
 
     @staticmethod
     def run(g, command, from_tty):
-        if command.split()[0] not in ("bt", "backtrace", "where") or g.context() is None:
+        if command.split()[0] not in BACKTRACES or g.context() is None:
             gdb.execute(command, from_tty)
             return
         # Without the thread's own innermost frame, which is number 0.
@@ -312,6 +339,10 @@ class InfoPreempt(gdb.Command):
                 if bool(load(g["preempt"])):
                     reason = str(load(g["preempt_reason"])).rsplit("::k", 1)[-1].lower()
                     text += "  asked to stop (%s)" % reason
+                    stamps = m["request"]
+                    for event in ("signalled", "handled", "deferred"):
+                        if int(load(stamps[event])) != 0:
+                            text += ", " + event
                 if int(g["no_preempt"]) != 0:
                     text += "  in no_preempt"
             try:

@@ -15,12 +15,15 @@
 #include "runtime/preempt/map.h"
 #include "runtime/preempt/request.h"
 #include "runtime/preempt/signal.h"
+#include "runtime/preempt/stall.h"
 #include "runtime/sched/record.h"
 #include "runtime/sched/sched.h"
+#include "runtime/traceback/clerk.h"
 #include "sysmon/deadlock.h"
 #include "sysmon/schedtrace.h"
 #include "sysmon/starvation.h"
 #include "sysmon/stuck.h"
+#include "sysmon/waits.h"
 
 namespace urge::sysmon {
 namespace {
@@ -72,6 +75,7 @@ void Ask(P* p, PreemptReason reason, std::uint64_t due_ns, std::uint64_t now, Pl
   const bool signalled = preempt::RequestPreemption(p, reason, due_ns);
   watch.retry_at_ns = now + (signalled ? watch.backoff_ns : base::kMarkGraceNs);
   plan.At(watch.retry_at_ns);
+  plan.At(preempt::WatchForStall(p, now));
 }
 
 void Date(P* p, std::uint64_t now) {
@@ -234,6 +238,7 @@ void LookAtTimers(std::uint64_t now, Plan& plan) {
 Plan LookAround() {
   const std::uint64_t now = base::NowNs();
   Plan plan{.made_ns = now};
+  if (traceback::ClerkIsWanted()) traceback::StartClerk();
   if (g_sched.stop_requested.load(std::memory_order_relaxed)) {
     // Whoever stops the world asks by himself, and wakes us afterwards.
     return plan;
@@ -269,6 +274,7 @@ Plan LookAround() {
   plan.At(LookForDeadlock(now));
   plan.At(TraceScheduler(now));
   plan.At(LookForStarving(now));
+  plan.At(DateWaits(now));
   // Unknown, too, is what a library generates, and what is being closed.
   if (preempt::TakeUnknownTextSeen() && preempt::PreemptionMap::Stale()) {
     preempt::PreemptionMap::Rebuild();

@@ -101,6 +101,15 @@ inline constexpr std::uint64_t kStopTheWorldDeadlineNs = 2'000'000'000;
 // Stop-the-world asks again this often. Go: 100 us.
 inline constexpr std::uint64_t kStopTheWorldRetryNs = 100'000;
 
+// With URGE_DEBUG=stall, a stall is shown so often a minute for each site.
+inline constexpr std::uint32_t kStallsPerMinute = 3;
+// A goroutine whose thread hasn't run its signal handler so long after twice the bound is reported
+// without a traceback. Threads of a busy machine wait for a few ms.
+inline constexpr std::uint64_t kStallGraceNs = 10'000'000;
+
+// So often the waits of goroutines are dated, for tracebacks that tell minutes.
+inline constexpr std::uint64_t kDateWaitsNs = 60'000'000'000;
+
 // A suspected deadlock must have lasted this long before it is looked into.
 inline constexpr std::uint64_t kDeadlockSettleNs = 20'000'000;
 

@@ -5,8 +5,9 @@
 //    handler on it couldn't be told from the code that it interrupted, which may be the scheduler.
 //    Threads of the program's own without an alternate stack notice nothing. Go asks the same of
 //    every handler in a program that it shares.
-//  - The preemption signal stays urge's. What the program installs for it is called with every
-//    signal of that number that isn't urge's, as what it had installed before the start is.
+//  - The preemption signal stays urge's, and so does SIGPROF once a profile was taken. What the
+//    program installs for it is called with every signal of that number that isn't urge's, as what
+//    it had installed before the start is.
 //  - A thread that runs goroutines has an alternate stack already, which is not the goroutine's to
 //    change: an attempt succeeds if a handler has as much room there, and changes nothing.
 //  - A goroutine is not a thread: pthread_exit in one, and pthread_cancel of the thread that one
@@ -17,6 +18,7 @@
 
 #include "runtime/interpose/goroutine.h"
 #include "runtime/interpose/libc.h"
+#include "runtime/preempt/foreign_handler.h"
 #include "runtime/preempt/signal.h"
 #include "runtime/sched/park.h"
 
@@ -43,8 +45,8 @@ namespace {
 
 // Signal-safe: yes.
 int SetHandler(int signal, const struct sigaction* action, struct sigaction* old) {
-  if (preempt::OwnsSignal(signal)) {
-    preempt::ExchangeForeignHandler(action, old);
+  if (preempt::ForeignHandler* foreign = preempt::SharedSignal(signal)) {
+    foreign->Exchange(action, old);
     return 0;
   }
   struct sigaction mine;

@@ -3,7 +3,9 @@
 #include "runtime/base/ticks.h"
 #include "runtime/preempt/foreign_frames.h"
 #include "runtime/preempt/map.h"
+#include "runtime/preempt/probe.h"
 #include "runtime/preempt/signal.h"
+#include "runtime/preempt/stall.h"
 #include "runtime/preempt/thread_bound.h"
 #include "runtime/sched/switch.h"
 
@@ -73,18 +75,8 @@ void Mark(M* m, G* gp) ABSL_EXCLUSIVE_LOCKS_REQUIRED(m->mark_lock) {
 
 // Which frames are below a goroutine that was switched off by urge_switch.
 ForeignFrames Inspect(const G* gp) {
-  const auto* frame = static_cast<const urge_context_frame*>(gp->sp);
-  WalkStart start{};
-  start.rip = frame->pc;
-  start.rsp = reinterpret_cast<std::uintptr_t>(gp->sp) + sizeof(urge_context_frame);
-  start.rbp = frame->rbp;
-  start.rbx = frame->rbx;
-  start.r12 = frame->r12;
-  start.r13 = frame->r13;
-  start.r14 = frame->r14;
-  start.r15 = frame->r15;
   const StackRange stack[] = {{gp->stack.lo, gp->stack.hi}};
-  return FindForeignFrames(start, stack, /*is_return_address=*/true);
+  return FindForeignFrames(StartOfParked(gp), stack, /*is_return_address=*/true);
 }
 
 // Remembers which way of asking suits the goroutine. Instrumented code may need a signal once, when
@@ -189,11 +181,16 @@ void SettlePreempted(M* m, G* gp, bool by_signal) {
   const PreemptReason reason = gp->preempt_reason.load(std::memory_order_relaxed);
   // The handler has compared the masks already. A user's handler without SA_ONSTACK runs on the
   // goroutine's stack, and its prologues are not to be switched off.
-  const Counter defer =
-      !by_signal && !HasBaseMask(m) ? Counter::kDeferSignalMask : Admit(m, gp, Inspect(gp));
+  Counter defer = Counter::kDeferSignalMask;
+  ForeignFrames frames;
+  if (by_signal || HasBaseMask(m)) {
+    frames = Inspect(gp);
+    defer = Admit(m, gp, frames);
+  }
   if (defer != Counter::kCount) {
     p->stats.Add(defer);
     sched::Record(EventKind::kPreemptDefer, static_cast<std::uint8_t>(defer), gp->goid);
+    NoteSentOn(m, gp, defer, frames.pc);
     trace::RequestStamps::Once(m->request.deferred, m->stopped_ticks);
     if (defer == Counter::kDeferCallback || defer == Counter::kDeferUnwalkable) {
       // release: as in the handler, for code that runs on top of foreign code.

@@ -15,9 +15,10 @@
 
 #include "runtime/base/sanitizer.h"
 #include "runtime/base/ticks.h"
-#include "runtime/base/word_lock.h"
+#include "runtime/preempt/foreign_handler.h"
 #include "runtime/preempt/map.h"
 #include "runtime/preempt/request.h"
+#include "runtime/preempt/stall.h"
 #include "runtime/preempt/xstate.h"
 #include "runtime/sched/current.h"
 #include "runtime/sched/record.h"
@@ -37,13 +38,8 @@ constexpr std::size_t kParkStackBytes = 2048;
 // alternate stack.
 constexpr std::size_t kSignalStackBytes = 64 * 1024;
 
-// What strangers' signals go on to: the handler's address times 2, plus 1 if it takes three
-// arguments.
-constinit std::atomic<std::uint64_t> g_foreign{0};
-// The same in full, for those who ask. Guarded by a word that is held with signals blocked.
-constinit std::atomic<std::uint32_t> g_foreign_lock{0};
-constinit struct sigaction g_foreign_action {};
-constinit std::atomic<int> g_installed_signal{0};
+// What strangers' signals go on to.
+constinit ForeignHandler g_foreign;
 constinit std::atomic<bool> g_unknown_text{false};
 // The address of this is the value of every signal we send.
 constinit char g_token = 0;
@@ -55,34 +51,10 @@ std::uint64_t MaskWord(const sigset_t& set) {
   return word;
 }
 
-void CallForeign(int signal, siginfo_t* info, void* context) {
-  const std::uint64_t foreign = g_foreign.load(std::memory_order_acquire);
-  const std::uint64_t address = foreign >> 1;
-  if (address != reinterpret_cast<std::uintptr_t>(SIG_DFL) &&
-      address != reinterpret_cast<std::uintptr_t>(SIG_IGN)) {
-    if ((foreign & 1) != 0) {
-      reinterpret_cast<void (*)(int, siginfo_t*, void*)>(address)(signal, info, context);
-    } else {
-      reinterpret_cast<void (*)(int)>(address)(signal);
-    }
-  } else if (address == reinterpret_cast<std::uintptr_t>(SIG_DFL) && signal != SIGURG &&
-             signal != SIGCHLD && signal != SIGWINCH && signal != SIGCONT) {
-    // The chosen signal's default action is to end the process: a stranger's must do so.
-    struct sigaction by_default {};
-    sigaction(signal, &by_default, nullptr);
-    raise(signal);
-  }
-}
-
-void SetForeign(const struct sigaction& action) {
-  g_foreign_action = action;
-  const auto address = reinterpret_cast<std::uintptr_t>(action.sa_handler);
-  const bool three = (action.sa_flags & SA_SIGINFO) != 0;
-  g_foreign.store(std::uint64_t{address} << 1 | (three ? 1 : 0), std::memory_order_release);
-}
-
 // The verdict on an interrupted context: kCount if injection is safe, else why not.
 Counter Decide(const M* m, const G* gp, const ucontext_t& context) {
+  // Sent for the sake of NoteVerdict alone.
+  if (!sched::g_sched.settings.async_preempt) return Counter::kDeferNotWanted;
   if (gp == nullptr || m->p == nullptr ||
       gp->status.load(std::memory_order_relaxed) != sched::GStatus::kRunning ||
       !gp->preempt.load(std::memory_order_acquire)) {
@@ -114,40 +86,12 @@ Counter Decide(const M* m, const G* gp, const ucontext_t& context) {
   return Counter::kDeferOpaque;
 }
 
-// Has this signal cut short a system call that the kernel doesn't restart after a handler (poll,
-// nanosleep, a wait with a time limit)? Then the call is about to return EINTR on our account.
-// The kernel shows it before any handler of the thread has run: the result is in RAX already, and
-// RIP is behind the instruction. If a handler of the program's own cut the call short, RIP is that
-// handler's. Signals that come while this handler runs wait, as all are blocked: for the program
-// they came before the call was begun again.
-void NoteInterruptedCall(M* m, const ucontext_t& context) {
-  if (!m->in_call.load(std::memory_order_relaxed)) return;
-  const greg_t* regs = context.uc_mcontext.gregs;
-  if (regs[REG_RAX] != -EINTR) return;
-  const auto* behind = reinterpret_cast<const unsigned char*>(regs[REG_RIP]);
-  constexpr unsigned char kSyscall[] = {0x0f, 0x05};
-  if (std::memcmp(behind - sizeof(kSyscall), kSyscall, sizeof(kSyscall)) == 0) {
-    m->cut_short.store(true, std::memory_order_relaxed);
-  }
-}
-
-// Was the thread interrupted in a system call? Then the pc is behind its instruction, or at it, if
-// the call is begun anew after the handler.
-bool InSystemCall(std::uintptr_t pc) {
-  constexpr std::array<unsigned char, 2> kSyscall = {0x0f, 0x05};
-  const auto is_at = [&](std::uintptr_t at) {
-    return PreemptionMap::Classify(at) != TextKind::kUnknown &&
-           std::memcmp(reinterpret_cast<const void*>(at), kSyscall.data(), kSyscall.size()) == 0;
-  };
-  return is_at(pc - kSyscall.size()) || is_at(pc);
-}
-
 // Is the goroutine in a place that it leaves soon, for all that is known? A call that blocks would
 // be disturbed again and again for nothing: that is left to sysmon.
 bool WorthRetrying(Counter verdict, const ucontext_t& context) {
   return (verdict == Counter::kDeferOpaque || verdict == Counter::kDeferDenied ||
           verdict == Counter::kDeferRuntime) &&
-         !InSystemCall(static_cast<std::uintptr_t>(context.uc_mcontext.gregs[REG_RIP]));
+         !WasInSystemCall(static_cast<std::uintptr_t>(context.uc_mcontext.gregs[REG_RIP]));
 }
 
 // Has this thread's own timer send the signal again: no other thread need be woken for it, and it
@@ -232,19 +176,6 @@ void RequestAtSliceEnd(M* m, G* gp, std::uint64_t entered_ticks) {
   }
 }
 
-// The kernel leaves AC as the interrupted code had it, and compiled code makes unaligned accesses.
-inline void ClearAlignmentCheck() {
-  asm volatile(
-      "leaq -128(%%rsp), %%rsp\n\t"  // a leaf may have a red zone of its own
-      "pushfq\n\t"
-      "andq %0, (%%rsp)\n\t"
-      "popfq\n\t"
-      "leaq 128(%%rsp), %%rsp"
-      :
-      : "i"(~URGE_EFLAGS_AC)
-      : "memory", "cc");
-}
-
 void OnSignal(int signal, siginfo_t* info, void* raw_context) {
   ClearAlignmentCheck();
   const std::uint64_t entered_ticks = base::Ticks();
@@ -257,7 +188,7 @@ void OnSignal(int signal, siginfo_t* info, void* raw_context) {
   // (RLIMIT_SIGPENDING) is used up.
   const bool awaited = m != nullptr && m->signal_pending.load(std::memory_order_relaxed) != 0;
   const bool nameless = awaited && info->si_code == SI_USER && info->si_pid == 0;
-  if (!ours && !nameless) CallForeign(signal, info, raw_context);
+  if (!ours && !nameless) g_foreign.Call(signal, info, raw_context);
   if (m != nullptr && (ours || awaited)) {
     ucontext_t& context = *static_cast<ucontext_t*>(raw_context);
     G* gp = m->curg.load(std::memory_order_relaxed);
@@ -274,6 +205,7 @@ void OnSignal(int signal, siginfo_t* info, void* raw_context) {
     NoteInterruptedCall(m, context);
     trace::RequestStamps::Once(m->request.handled, entered_ticks);
     const Counter verdict = Decide(m, gp, context);
+    NoteVerdict(m, gp, verdict, context);
     if (WorthRetrying(verdict, context)) {
       MarkSelf(m, gp);
       RetryByTimer(m);
@@ -317,25 +249,8 @@ void InstallSignalHandler() {
                             "urge: can't install the preemption signal's handler");
   }
   // Ours if an earlier attempt to start failed after this.
-  if (previous.sa_sigaction != OnSignal) SetForeign(previous);
-  g_installed_signal.store(sched::g_sched.settings.preempt_signal, std::memory_order_release);
-}
-
-bool OwnsSignal(int signal) {
-  return signal != 0 && signal == g_installed_signal.load(std::memory_order_acquire);
-}
-
-void ExchangeForeignHandler(const struct sigaction* action, struct sigaction* old) {
-  // With signals blocked: a handler that calls this would wait for its own thread.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  base::LockWord(g_foreign_lock);
-  const struct sigaction former = g_foreign_action;
-  if (action != nullptr) SetForeign(*action);
-  base::UnlockWord(g_foreign_lock);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (old != nullptr) *old = former;
+  if (previous.sa_sigaction != OnSignal) g_foreign.Set(previous);
+  ShareSignal(sched::g_sched.settings.preempt_signal, &g_foreign);
 }
 
 bool FitsSignalStack(std::size_t bytes) {
@@ -377,8 +292,9 @@ void ForgetThread(M* m) {
   m->signal_pending.store(0, std::memory_order_relaxed);
 }
 
-void SendPreemptSignal(M* m) {
-  base::RuntimeLock lock(m->mark_lock);
+namespace {
+
+void SendLocked(M* m) ABSL_EXCLUSIVE_LOCKS_REQUIRED(m->mark_lock) {
   if (m->gone) return;
   std::uint32_t none = 0;
   // acquire: pairs with the handler's release.
@@ -403,6 +319,40 @@ void SendPreemptSignal(M* m) {
     sched::RecordAt(sent_ticks, trace::EventKind::kPreemptSignal, 0, gp == nullptr ? 0 : gp->goid,
                     p == nullptr ? ~std::uint64_t{0} : static_cast<std::uint64_t>(p->id));
   }
+}
+
+}  // namespace
+
+void SendPreemptSignal(M* m) {
+  base::RuntimeLock lock(m->mark_lock);
+  SendLocked(m);
+}
+
+bool TrySendPreemptSignal(M* m) {
+  if (!m->mark_lock.TryLock()) return false;
+  SendLocked(m);
+  m->mark_lock.Unlock();
+  return true;
+}
+
+void NoteInterruptedCall(M* m, const ucontext_t& context) {
+  if (!m->in_call.load(std::memory_order_relaxed)) return;
+  const greg_t* regs = context.uc_mcontext.gregs;
+  if (regs[REG_RAX] != -EINTR) return;
+  const auto* behind = reinterpret_cast<const unsigned char*>(regs[REG_RIP]);
+  constexpr unsigned char kSyscall[] = {0x0f, 0x05};
+  if (std::memcmp(behind - sizeof(kSyscall), kSyscall, sizeof(kSyscall)) == 0) {
+    m->cut_short.store(true, std::memory_order_relaxed);
+  }
+}
+
+bool WasInSystemCall(std::uintptr_t pc) {
+  constexpr std::array<unsigned char, 2> kSyscall = {0x0f, 0x05};
+  const auto is_at = [&](std::uintptr_t at) {
+    return PreemptionMap::Classify(at) != TextKind::kUnknown &&
+           std::memcmp(reinterpret_cast<const void*>(at), kSyscall.data(), kSyscall.size()) == 0;
+  };
+  return is_at(pc - kSyscall.size()) || is_at(pc);
 }
 
 bool OnSignalStack(const M* m) {

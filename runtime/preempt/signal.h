@@ -25,6 +25,9 @@
 #ifndef URGE_RUNTIME_PREEMPT_SIGNAL_H_
 #define URGE_RUNTIME_PREEMPT_SIGNAL_H_
 
+#include <signal.h>
+
+#include "asm/offsets.h"
 #include "runtime/sched/sched.h"
 
 namespace urge::preempt {
@@ -38,12 +41,21 @@ void ForgetThread(sched::M* m);
 
 // At most one is on its way per M. Signal-safe: no (takes mark_lock).
 void SendPreemptSignal(sched::M* m);
+// The same unless a lock is taken. Signal-safe: yes.
+bool TrySendPreemptSignal(sched::M* m);
 
-// Is this the preemption signal, with our handler installed?  Signal-safe: yes.
-bool OwnsSignal(int signal);
-// As sigaction(2), for what is called with signals of that number that are not ours. Of its flags
-// only SA_SIGINFO matters; every signal is blocked meanwhile.  Signal-safe: yes.
-void ExchangeForeignHandler(const struct sigaction* action, struct sigaction* old);
+// Has this signal cut short a system call that the kernel doesn't restart after a handler (poll,
+// nanosleep, a wait with a time limit)? Then the call is about to return EINTR on our account.
+// The kernel shows it before any handler of the thread has run: the result is in RAX already, and
+// RIP is behind the instruction. If a handler of the program's own cut the call short, RIP is that
+// handler's. Signals that come while this handler runs wait, as all are blocked: for the program
+// they came before the call was begun again.
+// In every handler of ours.  Signal-safe: yes.
+void NoteInterruptedCall(sched::M* m, const ucontext_t& context);
+
+// Was the thread interrupted in a system call? Then the pc is behind its instruction, or at it, if
+// the call is begun anew after the handler.  Signal-safe: yes.
+bool WasInSystemCall(std::uintptr_t pc);
 
 // Would a handler that asks for an alternate stack of this size find as much on an M's?
 bool FitsSignalStack(std::size_t bytes);
@@ -58,6 +70,20 @@ bool TakeUnknownTextSeen();
 
 // Arms the M's timer to signal at the end of a slice. See sched::Hooks::slice_begins.
 void ArmSliceTimer(sched::M* m, sched::G* gp, std::uint64_t end_ns);
+
+// The first thing in every handler of ours: the kernel leaves AC as the interrupted code had it,
+// and compiled code makes unaligned accesses.
+inline void ClearAlignmentCheck() {
+  asm volatile(
+      "leaq -128(%%rsp), %%rsp\n\t"  // a leaf may have a red zone of its own
+      "pushfq\n\t"
+      "andq %0, (%%rsp)\n\t"
+      "popfq\n\t"
+      "leaq 128(%%rsp), %%rsp"
+      :
+      : "i"(~URGE_EFLAGS_AC)
+      : "memory", "cc");
+}
 
 }  // namespace urge::preempt
 

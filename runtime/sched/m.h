@@ -20,6 +20,14 @@
 namespace urge::sched {
 
 struct P;
+}  // namespace urge::sched
+namespace urge::preempt {
+struct StackProbe;
+}
+namespace urge::traceback {
+struct ProfileRing;
+}
+namespace urge::sched {
 
 struct alignas(base::kCacheLinePair) M {
   // --- Every switch ---
@@ -57,6 +65,11 @@ struct alignas(base::kCacheLinePair) M {
   std::uint32_t slice_timer_late_ns = 0;
   // [mark_lock; its own thread] Of the pending request. One line: requesters fetch it beforehand.
   alignas(base::kCacheLine) trace::RequestStamps request;
+  std::atomic<std::uint64_t> stall_told_ticks{0};    // [a] the request whose stall was reported
+  std::atomic<preempt::StackProbe*> probe{nullptr};  // [a] somebody wants to see the stack
+  // [a] Samples of its thread, while and after a profile is taken; stays with the M.
+  std::atomic<traceback::ProfileRing*> profile_ring{nullptr};
+  bool may_profile = false;  // [mark_lock] there is a thread
 
   // --- Idle, hand-over, life ---
   alignas(base::kCacheLinePair) std::atomic<std::uint32_t> park_word{0};  // [a] 1: a wake-up is due

@@ -87,15 +87,16 @@ struct alignas(base::kCacheLine) P {
     std::uint32_t switches = 0;
     std::uint64_t retry_at_ns = 0;  // next time to ask again
     std::uint64_t backoff_ns = 0;
-    std::uint32_t asked_switch = ~0u;  // the run for which a request is outstanding
-    std::uint64_t asked_ns = 0;        // since when
-    std::uint32_t foreign_hits = 0;    // M::foreign_hits then, or when P::solo had ended
-    bool solo_ended = false;           // in that run
-    std::uint32_t cpu_switch = ~0u;    // the run for which the next two hold
-    std::uint64_t cpu_ns = 0;          // CPU time of its M
-    std::uint64_t cpu_at_ns = 0;       // when that was read
-    bool stuck = false;                // in that run; a spare P stands in
-    bool computes = false;             // stuck in foreign code that computes
+    std::uint32_t asked_switch = ~0u;    // the run for which a request is outstanding
+    std::uint64_t asked_ns = 0;          // since when
+    std::uint32_t foreign_hits = 0;      // M::foreign_hits then, or when P::solo had ended
+    bool solo_ended = false;             // in that run
+    std::uint32_t cpu_switch = ~0u;      // the run for which the next two hold
+    std::uint64_t cpu_ns = 0;            // CPU time of its M
+    std::uint64_t cpu_at_ns = 0;         // when that was read
+    std::uint64_t stall_told_ticks = 0;  // the request that no handler answered, as was reported
+    bool stuck = false;                  // in that run; a spare P stands in
+    bool computes = false;               // stuck in foreign code that computes
   } watch;
 };
 

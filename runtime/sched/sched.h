@@ -38,6 +38,7 @@ struct Settings {
   int ancestors = 0;                // URGE_DEBUG=tracebackancestors=N
   std::uint64_t schedtrace_ns = 0;  // URGE_DEBUG=schedtrace=MS
   bool scheddetail = false;         // URGE_DEBUG=scheddetail=1
+  std::uint64_t stall_ns = 0;       // URGE_DEBUG=stall=5ms; 0: stalls are not looked for
 };
 
 // Set by higher layers before the first M starts; constant afterwards. This is how preempt/ and

@@ -14,6 +14,7 @@
 #include <string>
 
 #include "runtime/trace/counters.h"
+#include "runtime/trace/deferral_sites.h"
 #include "runtime/trace/metric_fields.h"
 
 namespace urge {
@@ -159,6 +160,7 @@ void WriteText(std::ostream& out, const metrics& values) {
     }
     out << '\n';
   }
+  trace::WriteDeferralSitesText(out, values.deferral_sites);
 }
 
 void WriteJson(std::ostream& out, const metrics& values) {
@@ -175,6 +177,8 @@ void WriteJson(std::ostream& out, const metrics& values) {
     }
     out << ", \"max\": " << d.max().count() << '}';
   }
+  out << ", ";
+  trace::WriteDeferralSitesJson(out, values.deferral_sites);
   out << "}\n";
 }
 
@@ -253,6 +257,7 @@ metrics& metrics::operator-=(const metrics& earlier) {
     this->*row.field = Since(this->*row.field, earlier.*row.field);
   }
   for (const LatencyField& row : kLatencyFields) this->*row.field -= earlier.*row.field;
+  trace::SubtractDeferralSites(deferral_sites, earlier.deferral_sites);
   return *this;
 }
 
@@ -264,6 +269,7 @@ metrics read_metrics() {
     trace::SumOf(row.latency, sum);
     values.*row.field = metrics_access::FromSnapshot(sum);
   }
+  values.deferral_sites = trace::ReadDeferralSites();
   return values;
 }
 

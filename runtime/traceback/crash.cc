@@ -14,6 +14,7 @@
 #include "runtime/base/print.h"
 #include "runtime/sched/current.h"
 #include "runtime/traceback/fatal.h"
+#include "runtime/traceback/quit.h"
 #include "runtime/traceback/traceback.h"
 
 namespace urge::traceback {
@@ -104,23 +105,41 @@ void PrintRegisters(RawWriter& out, const Context& context) {
   }
 }
 
-void Report(const CrashSignal& signal, const M* m, const siginfo_t* info, const Context& context) {
-  {
-    RawWriter out(STDERR_FILENO);
-    out << signal.text << "\nPC=" << Hex{context.registers.rip};
-    if (m != nullptr) out << " m=" << m->id;
-    out << " sigcode=" << info->si_code;
-    if (IsSynchronous(info)) {
-      out << " addr=" << Hex{reinterpret_cast<std::uintptr_t>(info->si_addr)};
-    }
-    out << "\n";
+void PrintSignal(const CrashSignal& signal, const M* m, const siginfo_t* info,
+                 const Context& context) {
+  RawWriter out(STDERR_FILENO);
+  out << signal.text << "\nPC=" << Hex{context.registers.rip};
+  if (m != nullptr) out << " m=" << m->id;
+  out << " sigcode=" << info->si_code;
+  if (IsSynchronous(info)) {
+    out << " addr=" << Hex{reinterpret_cast<std::uintptr_t>(info->si_addr)};
   }
-  // Who sends SIGQUIT wants to know what everybody does.
-  PrintFailure(STDERR_FILENO, context, signal.number == SIGQUIT ? Scope::kAll : Scope::kByLevel);
+  out << "\n";
+}
+
+void Report(const CrashSignal& signal, const M* m, const siginfo_t* info, const Context& context) {
+  PrintSignal(signal, m, info, context);
+  PrintFailure(STDERR_FILENO, context);
   if (GetLevel() >= Level::kSystem) {
     RawWriter out(STDERR_FILENO);
     PrintRegisters(out, context);
   }
+}
+
+// Who sends SIGQUIT wants to know what everybody does; see quit.h.
+void OnQuit(const CrashSignal& signal, const M* m, const siginfo_t* info, const Context& context) {
+  switch (BeginQuit(info)) {
+    case QuitStep::kFirst:
+      PrintSignal(signal, m, info, context);
+      return LeaveToClerk();
+    case QuitStep::kKnown:
+      return;
+    case QuitStep::kTakeOver:
+      break;
+  }
+  if (GetLevel() == Level::kNone) PrintSignal(signal, m, info, context);
+  if (BeginReport() == Turn::kMine) PrintFailure(STDERR_FILENO, context, Scope::kAll);
+  Exit();  // as Go does
 }
 
 void OnCrash(int number, siginfo_t* info, void* ucontext) {
@@ -138,11 +157,13 @@ void OnCrash(int number, siginfo_t* info, void* ucontext) {
     return;
   }
   if (signal.previous.sa_handler == SIG_IGN && info->si_code <= 0) return;
-  if ((m != nullptr || number == SIGQUIT) && BeginReport() == Turn::kMine) {
-    Report(signal, m, info, context);
-    if (number == SIGQUIT) Exit();  // as Go does
+  if (number == SIGQUIT) {
+    OnQuit(signal, m, info, context);
+    errno = saved_errno;
+    return;
   }
-  if (m == nullptr && number != SIGQUIT && BeginReport() == Turn::kMine) CallDeathHook();
+  if (m == nullptr && BeginReport() == Turn::kMine) CallDeathHook();
+  if (m != nullptr && BeginReport() == Turn::kMine) Report(signal, m, info, context);
   DieOnReturn(info);
   errno = saved_errno;
 }

@@ -10,7 +10,8 @@
 //  4. Else the signal and the goroutine with its traceback are printed, the default action is put
 //     back, and the signal is raised again or its instruction run again: the process dies as it
 //     would have without urge, with the same status and a core dump of the same place.
-//  5. On threads that aren't the runtime's only 3, or 4 without a word. A plain thread that
+//  5. SIGQUIT is no crash: its handler returns, and another thread shows everything (quit.h).
+//  6. On threads that aren't the runtime's only 3, or 4 without a word. A plain thread that
 //     overflows its stack dies by the kernel's hand, as always.
 //
 // A handler that the program installs after urge has started replaces this one; it needs

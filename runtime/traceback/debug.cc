@@ -1,44 +1,31 @@
-// dump_goroutines: a snapshot in a memory file, then a copy without the world stopped.
+// dump_goroutines: a snapshot with the world stopped, which is named and printed afterwards.
 //
-// Writing to the descriptor itself may block, on a pipe that another goroutine of the process
-// reads, say; so the world must run by then. The memory file keeps this free of allocation.
+// Debug information takes its time, and the descriptor may block, on a pipe that another goroutine
+// of the process reads, say; so the world must run by then.
 
-#include <sys/mman.h>
-#include <unistd.h>
 #include <urge/debug.h>
 #include <urge/go.h>
 
-#include "runtime/base/print.h"
 #include "runtime/preempt/stop_the_world.h"
+#include "runtime/sched/current.h"
 #include "runtime/sched/park.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/start.h"
-#include "runtime/traceback/traceback.h"
+#include "runtime/traceback/clerk.h"
+#include "runtime/traceback/snapshot.h"
 
 namespace urge {
 namespace {
 
 using namespace urge::traceback;
 
-void PrintWorld(int fd, const Context& context) {
-  sched::G* self = sched::CurrentG();
-  if (self != nullptr) {
-    base::RawWriter out(fd);
-    PrintRunning(out, self, context);
-  }
-  PrintAllGoroutines(fd, self);
-}
+// Who can't be stopped by then is looked at through a signal.
+constexpr std::uint64_t kStopNs = 500'000'000;
 
-void Copy(int from, int to) {
-  char buffer[4096];
-  off_t at = 0;
-  for (;;) {
-    const ssize_t n = pread(from, buffer, sizeof(buffer), at);
-    if (n <= 0) return;
-    base::RawPrint(to, {buffer, static_cast<std::size_t>(n)});
-    at += n;
-  }
-}
+struct Work {
+  int fd;
+  Snapshot snapshot{};
+};
 
 }  // namespace
 
@@ -46,17 +33,20 @@ void dump_goroutines(int fd) {
   // acquire: pairs with the release at the end of start().
   if (!sched::g_started.load(std::memory_order_acquire)) return;
   const Context context = CaptureContext();
-  const int snapshot = memfd_create("urge-goroutines", MFD_CLOEXEC);
-  // Who can't be stopped shows as running: no need to look at the result.
-  preempt::StopTheWorld();
-  PrintWorld(snapshot >= 0 ? snapshot : fd, context);
+  Work work{fd};
+  sched::G* self = sched::CurrentG();
+  preempt::StopTheWorld(kStopNs);
+  if (self != nullptr) work.snapshot.AddRunning(self, context);
+  work.snapshot.AddAll(self);
   preempt::StartTheWorld();
-  if (snapshot < 0) return;
-  const bool in_goroutine = sched::CurrentG() != nullptr;
-  if (in_goroutine) sched::EnterSyscall();
-  Copy(snapshot, fd);
-  close(snapshot);
-  if (in_goroutine) sched::ExitSyscall();
+  const bool has_p = self != nullptr && sched::CurrentM()->p != nullptr;
+  if (has_p) sched::EnterSyscall(sched::SyscallKind::kBlocks);
+  if (has_p) sched::HandOffSyscallP(sched::CurrentM());
+  const auto print = [](void* work, Places places) {
+    static_cast<Work*>(work)->snapshot.Print(static_cast<Work*>(work)->fd, places);
+  };
+  OnLargeStack(print, &work);
+  if (has_p) sched::ExitSyscall();
 }
 
 }  // namespace urge

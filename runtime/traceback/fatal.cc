@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <exception>
+#include <new>
 
 #include "asm/switch.h"
 #include "runtime/base/check.h"
@@ -14,7 +15,11 @@
 #include "runtime/preempt/overflow.h"
 #include "runtime/sched/park.h"
 #include "runtime/sched/switch.h"
+#include "runtime/trace/deferrals.h"
+#include "runtime/traceback/clerk.h"
 #include "runtime/traceback/crash.h"
+#include "runtime/traceback/snapshot.h"
+#include "runtime/traceback/symbol.h"
 #include "runtime/traceback/traceback.h"
 
 namespace urge::traceback {
@@ -28,8 +33,47 @@ std::terminate_handler g_next_terminate = nullptr;  // [c] the one before ours
 
 constinit std::atomic<DeathHook> g_death_hook{nullptr};
 
-void PrintTracebacks(int fd, const Context& context, Scope scope) {
+[[noreturn]] void Abort() {
+  signal(SIGABRT, SIG_DFL);
+  std::abort();
+}
+
+// The whole report, from a stack that is large enough for a reader of debug information.
+void PrintWithLines(int fd, G* gp, const Context& context, bool all) {
+  struct Work {
+    int fd;
+    Snapshot snapshot{};
+  };
+  alignas(Work) static char memory[sizeof(Work)];  // never destroyed: see PrintAllGoroutines
+  auto* work = new (memory) Work{fd};
+  if (gp != nullptr) work->snapshot.AddRunning(gp, context);
+  if (all) work->snapshot.AddAll(gp);
+  if (work->snapshot.empty()) return;
+  base::RawPrint(fd, "\n");
+  const auto print = [](void* work, Places places) {
+    static_cast<Work*>(work)->snapshot.Print(static_cast<Work*>(work)->fd, places);
+  };
+  OnLargeStack(print, work);
+}
+
+// The last thing before base::Fatal exits.
+void OnFatal(base::FatalScope scope) {
+  const Context context = CaptureContext();
+  if (BeginReport() == Turn::kMine) {
+    // All are shown for the sake of a deadlock: nobody runs who could hold a lock.
+    if (scope == base::FatalScope::kAll) {
+      PrintFailure(STDERR_FILENO, context, Scope::kAll, Places::kLines);
+    } else {
+      PrintFailure(STDERR_FILENO, context);
+    }
+  }
+  if (GetLevel() == Level::kCrash) Abort();
+}
+
+void PrintTracebacks(int fd, const Context& context, Scope scope, Places places) {
   G* gp = sched::CurrentG();
+  const bool all = scope == Scope::kAll || GetLevel() >= Level::kAll;
+  if (places == Places::kLines) return PrintWithLines(fd, gp, context, all);
   if (sched::CurrentM() != nullptr) {
     RawWriter out(fd);
     out << "\n";
@@ -39,29 +83,14 @@ void PrintTracebacks(int fd, const Context& context, Scope scope) {
       PrintRuntimeStack(out, context);
     }
   }
-  if (scope == Scope::kAll || GetLevel() >= Level::kAll) PrintAllGoroutines(fd, gp);
-}
-
-[[noreturn]] void Abort() {
-  signal(SIGABRT, SIG_DFL);
-  std::abort();
-}
-
-// The last thing before base::Fatal exits.
-void OnFatal(base::FatalScope scope) {
-  const Context context = CaptureContext();
-  if (BeginReport() == Turn::kMine) {
-    PrintFailure(STDERR_FILENO, context,
-                 scope == base::FatalScope::kAll ? Scope::kAll : Scope::kByLevel);
-  }
-  if (GetLevel() == Level::kCrash) Abort();
+  if (all) PrintAllGoroutines(fd, gp);
 }
 
 // Runs on: G, with the frames of the throw still below: nobody catches, so nothing was unwound.
 void OnTerminate() {
   const Context context = CaptureContext();
   if (G* gp = sched::CurrentG(); gp != nullptr && BeginReport() == Turn::kMine) {
-    PrintFailure(STDERR_FILENO, context);
+    PrintFailure(STDERR_FILENO, context, Scope::kByLevel, Places::kLines);
     RawWriter(STDERR_FILENO) << "\n";
   }
   if (g_next_terminate != nullptr) g_next_terminate();
@@ -95,8 +124,8 @@ void CallDeathHook() {
   if (const DeathHook hook = g_death_hook.exchange(nullptr)) hook();
 }
 
-void PrintFailure(int fd, const Context& context, Scope scope) {
-  if (GetLevel() != Level::kNone) PrintTracebacks(fd, context, scope);
+void PrintFailure(int fd, const Context& context, Scope scope, Places places) {
+  if (GetLevel() != Level::kNone) PrintTracebacks(fd, context, scope, places);
   CallDeathHook();
 }
 
@@ -128,6 +157,7 @@ void StackOverflowAt(std::size_t limit_bytes, const Context& context) {
 
 void Install() {
   Init();
+  trace::SetCodeNamer(NameCode);
   base::SetFatalHook(OnFatal);
   preempt::g_stack_overflow_hook = StackOverflow;
   g_next_terminate = std::set_terminate(OnTerminate);

@@ -5,8 +5,13 @@
 #include <unistd.h>
 
 #include <climits>
+#include <utility>
 
+#include "absl/base/const_init.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/debugging/symbolize.h"
+#include "absl/synchronization/mutex.h"
+#include "runtime/preempt/cfi.h"
 
 // The bounds of the runtime's text (scripts/runtime.ld). Weak: a unit test may link parts of it.
 extern "C" {
@@ -54,6 +59,30 @@ CodePlace PlaceOf(std::uintptr_t pc) {
   std::string_view name = map->l_name == nullptr ? std::string_view() : map->l_name;
   if (name.empty()) name = {g_program, g_program_length};
   return {name, pc - map->l_addr};
+}
+
+void NameCode(std::uintptr_t pc, std::string* module, std::string* symbol) {
+  struct Names {
+    std::string module, symbol;
+  };
+  struct Known {
+    std::uint32_t generation = 0;
+    absl::flat_hash_map<std::uintptr_t, Names> names;
+  };
+  ABSL_CONST_INIT static absl::Mutex mutex(absl::kConstInit);
+  static auto* const known = new Known;
+  absl::MutexLock lock(&mutex);
+  const std::uint32_t generation = preempt::CodeGeneration();
+  if (std::exchange(known->generation, generation) != generation) known->names.clear();
+  const auto [at, is_new] = known->names.try_emplace(pc);
+  if (is_new) {
+    const std::string_view path = PlaceOf(pc).module;
+    char buffer[kSymbolNameBytes];
+    at->second.module = path.substr(path.rfind('/') + 1);
+    at->second.symbol = FunctionName(pc, buffer);
+  }
+  *module = at->second.module;
+  *symbol = at->second.symbol;
 }
 
 bool InRuntimeText(std::uintptr_t pc) {

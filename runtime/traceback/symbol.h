@@ -5,8 +5,8 @@
 //     template arguments are left out.
 //  2. Modules are found with _dl_find_object, which takes no lock (glibc 2.35).
 //
-// File and line are not given: they need the debug information, whose decoders allocate. What is
-// printed is made for `addr2line -ifCe module offset`, which also names inlined functions.
+// Files and lines are lines.h's: they need the debug information, whose decoders allocate. What is
+// printed here is made for `addr2line -ifCe module offset`, which also names inlined functions.
 //
 // Signal-safe: yes. Abseil documents Symbolize so: its memory comes from an arena that blocks
 // signals while it is locked, and a symbolizer in use (by the interrupted code, say) is not waited
@@ -20,6 +20,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace urge::traceback {
@@ -40,6 +41,9 @@ struct CodePlace {
   std::uintptr_t offset = 0;  // of pc in it, as addr2line takes it
 };
 CodePlace PlaceOf(std::uintptr_t pc);
+
+// Both, for who may allocate; empty where unknown. Of a module the last part of its path.
+void NameCode(std::uintptr_t pc, std::string* module, std::string* symbol);
 
 // Is it code of the runtime's own?
 bool InRuntimeText(std::uintptr_t pc);

@@ -2,19 +2,25 @@
 //
 //   goroutine 7 [chan receive, 2 minutes] "reader" {request: 17}:
 //   main::worker()
-//           /usr/bin/program+0x1234
-//   created by main::serve() in goroutine 1
-//           /usr/bin/program+0x4321
+//           worker.cc:17 +0x34
+//   created by main::serve in goroutine 1
+//           server.cc:80
+//
+// or, where there is no debug information or it may not be read, with /usr/bin/program+0x1234 in
+// place of file and line.
 //
 // Whose stack is walked from where:
 //   the calling goroutine           the caller's own context
-//   one that runs elsewhere, or     not at all: its registers are on another processor. (Stop the
-//   is in a system call             world first to have few of these.)
+//   one that runs elsewhere, or     the registers that a signal finds, if it finds it (snapshot.h)
+//   is in a system call
 //   any other                       the context that urge_switch left at its saved RSP
 //
-// Signal-safe: all of it, on any stack with 16 KiB to spare; nothing here locks or allocates.
+// How long it has waited is counted from the first look at it: nobody reads the clock to park.
+// sysmon looks about once a minute (sysmon/waits.h), so what is shown may be up to a minute short.
+//
+// Signal-safe: all of it, but for printing with Places::kLines, on any stack with 16 KiB to spare.
 // While the world runs, a goroutine that is off its processor may start to run any moment: its
-// frames may then be wrong, and labels and ancestors may be freed while they are printed. That is
+// frames may then be wrong, and labels and ancestors may be freed while they are copied. That is
 // for dying processes; others stop the world.
 //
 // Source: Go's traceback.go (goroutineheader, printcreatedby, printAncestorTraceback).
@@ -23,6 +29,7 @@
 #define URGE_RUNTIME_TRACEBACK_TRACEBACK_H_
 
 #include <cstdint>
+#include <string_view>
 
 #include "runtime/sched/g.h"
 #include "runtime/traceback/frames.h"
@@ -43,6 +50,35 @@ enum class Level : std::uint8_t {
 void Init();
 Level GetLevel();
 
+// Of frames, at that level.
+Detail DetailForLevel();
+
+// What is printed of a goroutine besides its frames, as it was at one moment.
+struct Header {
+  std::uint64_t goid = 0;
+  std::uint64_t parent_goid = 0;
+  std::uintptr_t go_pc = 0;
+  std::uint64_t minutes = 0;  // in this state, if it waits
+  sched::GStatus status = sched::GStatus::kIdle;
+  sched::WaitReason wait_reason = sched::WaitReason::kNone;
+  bool locked = false;  // to its thread, by the user
+  char name[32] = {};
+  sched::LabelRef labels;
+  sched::AncestorRef ancestors;
+};
+// `settled`: the goroutine is off its processor or the caller itself; else labels and ancestors
+// are left out, as they may go away.
+void FillHeader(sched::G* gp, sched::GStatus status, bool settled, Header* header);
+// goroutine 7 [chan receive, 2 minutes] "reader" {request: 17}:
+void PrintHeader(base::RawWriter& out, const Header& header);
+// "created by", and ancestors.
+void PrintOrigin(base::RawWriter& out, const Header& header, Places places = Places::kOffsets);
+// `"name" {key: value}`, each after a blank.
+void PrintNameAndLabels(base::RawWriter& out, std::string_view name, const sched::LabelRef& labels);
+
+// The frames of a goroutine that is off its processor; of one that hasn't run yet, where it starts.
+void CaptureParked(const sched::G* gp, Stack* stack);
+
 // Prints one goroutine. The pointer may be stale: a dead goroutine is printed as such.
 void PrintGoroutine(int fd, sched::G* gp);
 // As PrintGoroutine, for the goroutine that runs on the calling thread, from a context other than
@@ -51,9 +87,8 @@ void PrintRunning(base::RawWriter& out, sched::G* gp, const Context& context);
 // The calling thread's own stack, when no goroutine runs on it. Go: "runtime stack".
 void PrintRuntimeStack(base::RawWriter& out, const Context& context);
 
-// Prints every goroutine but `skip`, by id, with a blank line before each. The runtime's own
-// goroutines are left out below kSystem.
-void PrintAllGoroutines(int fd, const sched::G* skip);
+// Prints every goroutine but `skip`, with a blank line before each group: see snapshot.h.
+void PrintAllGoroutines(int fd, const sched::G* skip, Places places = Places::kOffsets);
 
 }  // namespace urge::traceback
 

@@ -43,6 +43,13 @@ void PrintAndExit(int) {
   *static_cast<volatile char*>(mmap(nullptr, 1, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) = 1;
 }
 
+[[gnu::noinline]] void HoldOff() {
+  const urge::no_preempt hold;
+  [[maybe_unused]] const ssize_t n = write(STDOUT_FILENO, "ready\n", 6);
+  for (volatile bool on = true; on;) {
+  }
+}
+
 int main(int, char** argv) {
   const std::string_view kind = argv[1];
   if (kind == "handler before") signal(SIGSEGV, PrintAndExit);
@@ -60,6 +67,7 @@ int main(int, char** argv) {
     if (kind == "abort") CallAbort();
     if (kind == "raise") RaiseIt();
     if (kind == "bus") ReadBeyondFile();
+    if (kind == "hold") HoldOff();
     if (kind == "sleep") {
       // On one processor the last line is printed when both others sleep.
       urge::go([] { urge::sleep_for(std::chrono::seconds(60)); });

@@ -1,14 +1,17 @@
-// Writes a dump of goroutines in several states to stdout.
+// Writes a dump of goroutines in several states to stdout. With "running" as its argument there is
+// also one that can't be stopped, and one in a system call: on two processors.
 
 #include <unistd.h>
 #include <urge/debug.h>
 #include <urge/urge.h>
 
 #include <atomic>
+#include <cstdlib>
 
 namespace {
 std::atomic<bool> g_stop{false};
-}
+std::atomic<bool> g_held{false};
+}  // namespace
 
 [[gnu::noinline]] void Receive(urge::chan<int> c) {
   (void)c.recv();
@@ -38,13 +41,29 @@ std::atomic<bool> g_stop{false};
 [[gnu::noinline]] void StartChild(urge::chan<int> c) {
   urge::go({.name = "child", .labels = {{"request", "17"}, {"who", "a \"b\"\n"}}}, Child, c);
 }
+[[gnu::noinline]] void Twin(urge::chan<int> c) {
+  (void)c.recv();
+  asm volatile("");
+}
+[[gnu::noinline]] void StayPut() {
+  const urge::no_preempt hold;
+  g_held.store(true);
+  while (!g_stop.load(std::memory_order_relaxed)) {
+  }
+}
+[[gnu::noinline]] void ReadFrom(int fd) {
+  char byte;
+  if (read(fd, &byte, 1) < 0) abort();
+  asm volatile("");
+}
 [[gnu::noinline]] void Dump() {
   urge::dump_goroutines(STDOUT_FILENO);
   asm volatile("");
 }
 
-int main() {
-  urge::run([] {
+int main(int argc, char**) {
+  const bool running = argc > 1;
+  urge::run([=] {
     urge::chan<int> c(0);
     urge::mutex mutex;
     mutex.lock();
@@ -52,11 +71,24 @@ int main() {
     urge::go({.name = "locker"}, [&] { Lock(mutex); });
     urge::go({.name = "sleeper"}, Sleep);
     StartChild(c);
+    for (int i = 0; i < 120; ++i) urge::go(Twin, c);
     for (int i = 0; i < 20; ++i) urge::sleep_for(std::chrono::milliseconds(1));
-    urge::go({.name = "spinner"}, Spin);
+    // Beside it and one that can't be stopped this one would not get on.
+    if (!running) urge::go({.name = "spinner"}, Spin);
     urge::sleep_for(std::chrono::milliseconds(5));
+    int ends[2];
+    if (pipe(ends) != 0) abort();
+    if (running) {
+      urge::go({.name = "reader"}, ReadFrom, ends[0]);
+      urge::sleep_for(std::chrono::milliseconds(5));
+      urge::go({.name = "stubborn"}, StayPut);
+      // Without a yield: what is preempted waits for any processor, not for the stubborn one's.
+      while (!g_held.load()) {
+      }
+    }
     Dump();
     g_stop.store(true);
+    if (write(ends[1], "x", 1) != 1) abort();
     mutex.unlock();
   });
 }

@@ -32,9 +32,10 @@ TEST(UncaughtException, ShowsTheGoroutineThenTerminates) {
   const ProgramResult result = RunProgram("uncaught_exception");
   EXPECT_EQ(result.signal, SIGABRT);
   EXPECT_THAT(result.err, ContainsRegex("goroutine [0-9]+ \\[running\\]:\n"));
-  EXPECT_THAT(result.err,
-              ContainsRegex("ThrowNoSuchLuck\\(\\)\n\t.*/uncaught_exception\\+0x[0-9a-f]+\n"
-                            "Worker\\(\\)\n"));
+  EXPECT_THAT(
+      result.err,
+      ContainsRegex("ThrowNoSuchLuck\\(\\)\n\t.*/uncaught_exception\\.cc:[0-9]+ \\+0x[0-9a-f]+\n"
+                    "Worker\\(\\)\n"));
   EXPECT_THAT(result.err, ContainsRegex("created by StartWorker in goroutine [0-9]+\n"));
   EXPECT_THAT(result.err, HasSubstr("terminate called after throwing an instance of "
                                     "'std::runtime_error'\n  what():  no such luck\n"));
@@ -126,6 +127,25 @@ TEST(Quit, ShowsEveryGoroutineAndExitsWithTwo) {
   EXPECT_EQ(result.exit_status, 2);
   EXPECT_THAT(result.err, StartsWith("SIGQUIT: quit\nPC=0x"));
   EXPECT_EQ(Count(result.err, " [sleep]:\n"), 2) << result.err;
+}
+
+TEST(Quit, NamesFilesAndLines) {
+  const ProgramResult result = RunProgram("crash", {.args = {"sleep"}, .send_signal = SIGQUIT});
+  EXPECT_EQ(result.exit_status, 2);
+  EXPECT_THAT(result.err, ContainsRegex("\n\t[^\n]*/crash\\.cc:[0-9]+")) << result.err;
+}
+
+TEST(Quit, EndsTheProcessWithoutATracebackWhenToldSo) {
+  const ProgramResult result = RunProgram(
+      "crash", {.args = {"sleep"}, .environment = {"URGE_TRACEBACK=none"}, .send_signal = SIGQUIT});
+  EXPECT_EQ(result.exit_status, 2);
+  EXPECT_THAT(result.err, Not(HasSubstr("goroutine")));
+}
+
+TEST(Quit, IsServedThoughAGoroutineCanNotBeStopped) {
+  const ProgramResult result = RunProgram("crash", {.args = {"hold"}, .send_signal = SIGQUIT});
+  EXPECT_EQ(result.exit_status, 2);
+  EXPECT_THAT(result.err, HasSubstr("[running]:\nHoldOff()\n")) << result.err;
 }
 
 TEST(Crash, OfAPlainThreadIsLeftAlone) {

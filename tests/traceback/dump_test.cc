@@ -24,8 +24,9 @@ std::string Goroutine(const std::string& dump, const std::string& name) {
   return dump.substr(start, dump.find("\n\n", at) - start);
 }
 
-std::string Dump(std::vector<std::string> environment) {
-  const ProgramResult result = RunProgram("dump", {.environment = std::move(environment)});
+std::string Dump(std::vector<std::string> environment, std::vector<std::string> args = {}) {
+  const ProgramResult result =
+      RunProgram("dump", {.args = std::move(args), .environment = std::move(environment)});
   EXPECT_EQ(result.exit_status, 0) << result.err;
   EXPECT_EQ(result.err, "");
   return result.out;
@@ -55,7 +56,40 @@ TEST_P(DumpAtProcs, ShowsStatesNamesLabelsAndOrigins) {
   EXPECT_THAT(dump, Not(ContainsRegex("urge::sched|urge_|\\?\n|traceback ends")));
 }
 
+TEST_P(DumpAtProcs, NamesFilesAndLines) {
+  const std::string dump = Dump({"URGE_MAXPROCS=" + std::to_string(GetParam())});
+  EXPECT_THAT(Goroutine(dump, "receiver"),
+              ContainsRegex("\nReceive\\(\\)\n\t[^\n]*/dump\\.cc:[0-9]+ \\+0x[0-9a-f]+\n"));
+  EXPECT_THAT(Goroutine(dump, "receiver"),
+              ContainsRegex("\ncreated by main.* in goroutine 1\n\t[^\n]*/dump\\.cc:[0-9]+"));
+}
+
+// All of them are named, up to a hundred with a line for each, and their traceback is there once.
+TEST_P(DumpAtProcs, GroupsThoseThatAreAlike) {
+  const std::string dump = Dump({"URGE_MAXPROCS=" + std::to_string(GetParam())});
+  SCOPED_TRACE(dump);
+  const std::size_t at = dump.find("\nTwin()\n");
+  ASSERT_NE(at, std::string::npos);
+  EXPECT_EQ(dump.find("\nTwin()\n", at + 1), std::string::npos);
+  const std::size_t begin = dump.rfind("\n\n", at);
+  const std::string group = dump.substr(begin, at - begin);
+  int headers = 0;
+  for (std::size_t i = 0; (i = group.find("[chan receive]:\n", i)) != group.npos; ++i) ++headers;
+  EXPECT_EQ(headers, 100);
+  EXPECT_THAT(group, ContainsRegex("\n\\.\\.\\. and 20 more like these: goroutines [0-9]+-[0-9]+"));
+}
+
 INSTANTIATE_TEST_SUITE_P(Procs, DumpAtProcs, testing::Values(1, 2, 8));
+
+TEST(Dump, ShowsWhereThoseAreThatCanNotBeStopped) {
+  const std::string dump = Dump({"URGE_MAXPROCS=2"}, {"running"});
+  SCOPED_TRACE(dump);
+  EXPECT_THAT(Goroutine(dump, "stubborn"),
+              ContainsRegex("\\[running\\] \"stubborn\":\nStayPut\\(\\)\n"));
+  EXPECT_THAT(Goroutine(dump, "reader"), HasSubstr("[syscall] \"reader\":\n"));
+  EXPECT_THAT(Goroutine(dump, "reader"), HasSubstr("\nReadFrom()\n"));
+  EXPECT_THAT(Goroutine(dump, "reader"), HasSubstr("\ncreated by main"));
+}
 
 TEST(Dump, ShowsRuntimeFramesAtLevelSystem) {
   const std::string dump = Dump({"URGE_TRACEBACK=system"});

@@ -9,7 +9,8 @@ trap 'rm -rf "$work"' EXIT
 
 commands=(-ex 'info goroutines' -ex 'echo --\n' -ex 'goroutine 2 bt' -ex 'echo --\n'
   -ex 'goroutine all bt' -ex 'echo --\n' -ex 'info procs' -ex 'echo --\n' -ex 'info preempt'
-  -ex 'echo --\n' -ex 'goroutine 99 bt')
+  -ex 'echo --\n' -ex 'goroutine 99 bt' -ex 'echo --\n' -ex 'goroutine bt' -ex 'echo --\n'
+  -ex 'goroutine 2 info registers rip' -ex 'echo --\n' -ex 'frame')
 
 look() { # NAME ARGUMENT...: a transcript of the commands
   local name=$1
@@ -50,8 +51,17 @@ for look in "${looks[@]}"; do
   # A preempted one: through the injected frame to the loop.
   property "BacktraceOfAll ($look)" matches "$look" 3 '^goroutine 1 \[running\]' '^#[0-9]+ .* Break \(' \
     '^goroutine 3 \[runnable\] spinner:' '^#[0-9]+ .* Spin \('
-  property "InfoProcs ($look)" matches "$look" 4 '^procs 1, idle 0' '^P0 running  M[0-9]+ thread [0-9]+  goroutine 1 '
+  property "InfoProcs ($look)" matches "$look" 4 '^procs 2, idle 0' '^P[01] running  M[0-9]+ thread [0-9]+  goroutine 1 '
   property "InfoPreempt ($look)" matches "$look" 5 '^M[0-9]+ thread [0-9]+  goroutine 1'
+  property "WhereItWasCreated ($look)" matches "$look" 2 '^created by .* in goroutine 1'
+  property "StubbornOne ($look)" matches "$look" 3 '^goroutine [0-9]+ \[running\] stubborn:' '^#[0-9]+ .* StayPut \('
+  property "OneInASystemCall ($look)" matches "$look" 3 '^goroutine [0-9]+ \[syscall\] reader:' '^#[0-9]+ .* ReadFrom \('
+  property "RequestUnderWay ($look)" matches "$look" 5 'asked to stop \((slice|wakeup)\).* in no_preempt'
   property "NoSuchGoroutine ($look)" matches "$look" 6 'no goroutine 99'
+  property "NoNumber ($look)" matches "$look" 7 'goroutine N COMMAND or goroutine all COMMAND'
+  property "AnyCommand ($look)" matches "$look" 8 '^rip +0x'
+  property "TheUsersFrameStays ($look)" matches "$look" 9 "^#0 "
 done
+strange() { gdb -nx -batch -ex 'source scripts/urge_gdb.py' -ex 'info goroutines' /bin/true 2>&1 | grep -q 'no urge in this program'; }
+property ProgramWithoutUrge strange
 report

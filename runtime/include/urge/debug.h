@@ -11,11 +11,21 @@
 
 namespace urge {
 
-// Writes every goroutine with its state and traceback to the descriptor, the caller's first, as Go
-// does. Places are given for `addr2line -ifCe module offset`, which names lines and inlined
-// functions.
-// The world is stopped while stacks are walked, not while the result is written. Goroutines that
-// can't be stopped in time, and those in system calls, are shown without a stack.
+// Writes every goroutine to the descriptor, the caller's first, as Go does: id, state and for how
+// long, name, labels, the traceback with files and lines, and where it was created:
+//
+//   goroutine 7 [chan receive, 3 minutes] "reader" {request: 17}:
+//   Receive()
+//           server.cc:42 +0x1c
+//   created by Serve in goroutine 1
+//           server.cc:80
+//
+// Goroutines with the same state and traceback are shown together: a header for each, and one
+// traceback. "(...)" marks a call that was inlined. Files and lines need the modules' debug
+// information, and libdw.so.1 (Debian: libdw1); without, places are given for
+// `addr2line -ifCe module offset`.
+// The world is stopped while stacks are walked, not while the result is written. Those that can't
+// be stopped are shown where a signal finds them, or else without a stack.
 // Go: runtime.Stack(buf, true).
 URGE_API void dump_goroutines(int fd);
 

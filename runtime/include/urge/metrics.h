@@ -58,6 +58,15 @@ class latency_distribution {
   std::uint64_t max_ns_ = 0;
 };
 
+// Where preemption was put off.
+struct deferral_site {
+  std::string cause;   // "opaque", "callback", "no_preempt", …: as the counters deferred_*
+  std::string module;  // file name; empty if unknown
+  std::string
+      symbol;  // the function; for "callback" and "unwalkable" the one below that is to blame
+  std::uint64_t count = 0;
+};
+
 // Totals since the process began. Each figure only grows; figures read together need not be of the
 // same instant.
 struct metrics {
@@ -103,6 +112,9 @@ struct metrics {
   std::uint64_t deferred_unwalkable = 0;     // a frame below can't be walked past
   std::uint64_t deferred_threads = 0;        // thread-bound, and too many have a thread already
   std::uint64_t deferred_not_wanted = 0;     // the signal came after the answer
+
+  // The same by function, most frequent first. At most about a thousand functions are told apart.
+  std::vector<deferral_site> deferral_sites;
 
   latency_distribution slice_length;    // run time of goroutines that were preempted
   latency_distribution timer_lateness;  // deadline to callback

@@ -4,10 +4,12 @@
 #define URGE_URGE_H_
 
 #include <urge/chan.h>
+#include <urge/debug.h>
 #include <urge/future.h>
 #include <urge/go.h>
 #include <urge/metrics.h>
 #include <urge/preempt.h>
+#include <urge/profile.h>
 #include <urge/runtime.h>
 #include <urge/sync.h>
 #include <urge/time.h>

@@ -1,0 +1,95 @@
+#include "runtime/traceback/clerk.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <atomic>
+#include <cstdint>
+
+#include "runtime/base/os.h"
+#include "runtime/sched/current.h"
+#include "runtime/sched/sched.h"
+#include "runtime/traceback/profile.h"
+#include "runtime/traceback/quit.h"
+#include "runtime/traceback/stall_report.h"
+
+namespace urge::traceback {
+namespace {
+
+constinit std::atomic<std::uint32_t> g_bell{0};  // futex: 1 = look around
+enum class Life : std::uint32_t { kNone, kStarting, kThere };
+constinit std::atomic<Life> g_life{Life::kNone};
+
+void* Main(void*) {
+  pthread_setname_np(pthread_self(), "urge-clerk");
+  for (;;) {
+    // seq_cst: what is rung for after this is seen by the next round.
+    g_bell.store(0, std::memory_order_seq_cst);
+    QuitIfAsked();
+    PrintStalls();
+    DrainProfile();
+    base::FutexWait(&g_bell, 0);
+  }
+}
+
+}  // namespace
+
+bool StartClerk() {
+  Life none = Life::kNone;
+  if (!g_life.compare_exchange_strong(none, Life::kStarting)) return true;
+  // Before there is one more thread: the detector counts threads.
+  sched::g_sched.own_threads.fetch_add(1, std::memory_order_relaxed);
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_t thread;
+  const int error = pthread_create(&thread, &attributes, Main, nullptr);
+  pthread_attr_destroy(&attributes);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (error != 0) {
+    sched::g_sched.own_threads.fetch_sub(1, std::memory_order_relaxed);
+    g_life.store(Life::kNone);
+    return false;
+  }
+  g_life.store(Life::kThere);
+  return true;
+}
+
+void RingClerk() {
+  if (g_bell.exchange(1, std::memory_order_seq_cst) != 0) return;
+  if (g_life.load() == Life::kThere) {
+    base::FutexWake(&g_bell, 1);
+  } else if (auto* wake = sched::g_sched.hooks.wake_sysmon) {
+    wake();
+  }
+}
+
+bool ClerkIsWanted() {
+  return g_bell.load(std::memory_order_relaxed) != 0 &&
+         g_life.load(std::memory_order_relaxed) == Life::kNone;
+}
+
+void OnLargeStack(void (*f)(void*, Places), void* argument) {
+  if (sched::CurrentM() == nullptr) return f(argument, Places::kLines);
+  struct Call {
+    void (*f)(void*, Places);
+    void* argument;
+  } call{f, argument};
+  pthread_t thread;
+  const auto main = [](void* call) -> void* {
+    static_cast<Call*>(call)->f(static_cast<Call*>(call)->argument, Places::kLines);
+    return nullptr;
+  };
+  if (pthread_create(&thread, nullptr, main, &call) != 0) return f(argument, Places::kOffsets);
+  pthread_join(thread, nullptr);
+}
+
+void ForgetClerk() {
+  g_life.store(Life::kNone);
+  g_bell.store(0);
+}
+
+}  // namespace urge::traceback
