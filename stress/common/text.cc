@@ -74,13 +74,13 @@ std::string FormatBar(double fraction, int cells) {
 }
 
 int TerminalColumns() {
-  constexpr int kUsual = 80, kLeast = 40, kMost = 400;
+  constexpr int kLeast = 40, kMost = 400;
   winsize size{};
   int columns = 0;
   if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) columns = size.ws_col;
   const char* variable = std::getenv("COLUMNS");
   if (columns == 0 && variable != nullptr) columns = std::atoi(variable);
-  return columns == 0 ? kUsual : std::clamp(columns, kLeast, kMost);
+  return columns <= 0 ? 0 : std::clamp(columns, kLeast, kMost);
 }
 
 void Table::Print(std::ostream& out) const {

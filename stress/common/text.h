@@ -21,7 +21,7 @@ std::string FormatPercent(double fraction);
 // UTF-8, padded with spaces to its full width. It is empty only if `fraction` is zero.
 std::string FormatBar(double fraction, int cells);
 
-// Of standard output: the terminal's width, $COLUMNS, or 80.
+// Of the terminal that standard output is, else $COLUMNS; 0 if there is neither.
 int TerminalColumns();
 
 // Columns as wide as their widest cell, two spaces apart.
