@@ -35,7 +35,7 @@
 CONFIG ?= release#      release, debug, asan or tsan
 PREFIX ?= /usr/local
 ZYDIS ?= 1#             0 builds without the instruction decoder
-ARGS ?=#                passed on by run, stress, bench, prove and storm
+ARGS ?=#                passed on by run, latency, stress, bench, prove and storm
 
 ifeq ($(origin CC),default)
 CC := gcc
@@ -236,7 +236,7 @@ $(foreach src,$(TESTS),\
 
 # ---- Goals --------------------------------------------------------------------------------------
 
-.PHONY: all libs programs run test stress bench prove storm asan tsan check install uninstall clean help
+.PHONY: all libs programs run latency test stress bench prove storm asan tsan check install uninstall clean help
 
 all: libs programs ## build the libraries and the stress programs (the default)
 libs: $(LIBRARIES)
@@ -246,6 +246,11 @@ run: ## set up, build, and run the main job: fairness and preemption latency (AR
 	@scripts/setup run
 	@$(MAKE) $(BUILD)/stress/fairness
 	@$(BUILD)/stress/fairness $(ARGS)
+
+latency: ## set up, build, and run the preemption latency laboratory (ARGS="…"; ARGS=--help)
+	@scripts/setup latency
+	@$(MAKE) $(BUILD)/stress/latency
+	@$(BUILD)/stress/latency $(ARGS)
 
 test: ## set up, build and run every test (ARGS: names of tests, all when empty)
 	@scripts/setup test
