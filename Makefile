@@ -21,6 +21,7 @@
 #
 #   // build: -mavx512f          more flags for the compiler
 #   // link: -lz                 more flags for the linker
+#   // with: stress/common/a.cc  linked with these sources, too
 #   // alone: asm/x86_64/switch.S  linked with these sources of the runtime instead of liburge.a
 #   // plain: why             linked with liburge-plain.a
 #   // compiler: clang++          compiled with this one, whatever CXX is
@@ -35,7 +36,7 @@
 CONFIG ?= release#      release, debug, asan or tsan
 PREFIX ?= /usr/local
 ZYDIS ?= 1#             0 builds without the instruction decoder
-ARGS ?=#                passed on by run, stress, bench, prove and storm
+ARGS ?=#                passed on by run, latency, stress, bench, prove and storm
 
 ifeq ($(origin CC),default)
 CC := gcc
@@ -204,7 +205,7 @@ $(LIBDIR)/split-checked: $(SPLIT) $(STATIC) scripts/check-split-link
 # $(call program,BINARY,KIND,SOURCES): one program of <KIND>_BINARIES, linked with LIBS.<KIND>.
 define program
 $(if $(call notes,missing,$3),LEFT_OUT,$2_BINARIES) += $1
-$1: $(call object,$3) $(if $(uses_common),$(STRESS_COMMON)) \
+$1: $(call object,$3 $(call notes,with,$3)) $(if $(uses_common),$(STRESS_COMMON)) \
     $(if $(uses_common)$(filter %_split.cc %_split.c,$3),$(SPLIT)) $(runtime_objects)
 	@mkdir -p $$(@D); echo "  LINK  $$@"
 	@$$(LINK.cc) -o $$@ $$^ $$(LIBS.$2) $(call notes,link,$3 $(if $(uses_common),$(COMMON_SRC))) \
@@ -241,7 +242,7 @@ $(foreach src,$(TESTS),\
 
 # ---- Goals --------------------------------------------------------------------------------------
 
-.PHONY: all libs programs run test stress bench prove storm asan tsan check install uninstall clean help
+.PHONY: all libs programs run latency test stress bench prove storm asan tsan check install uninstall clean help
 
 all: libs programs ## build the libraries and the stress programs (the default)
 libs: $(LIBRARIES) ## the libraries alone
@@ -251,6 +252,11 @@ run: ## set up, build, and run the main job: fairness and preemption latency (AR
 	@scripts/setup run
 	@$(MAKE) $(BUILD)/stress/fairness
 	@$(BUILD)/stress/fairness $(ARGS)
+
+latency: ## set up, build, and run the preemption latency laboratory (ARGS="…"; ARGS=--help)
+	@scripts/setup latency
+	@$(MAKE) $(BUILD)/stress/latency
+	@$(BUILD)/stress/latency $(ARGS)
 
 test: ## set up, build and run every test (ARGS: names of tests, all when empty)
 	@scripts/setup test

@@ -56,6 +56,14 @@ void Args::ParseOrExit(int argc, char** argv) const {
       std::cout << Help();
       std::exit(kExitGood);
     }
+    if (set_operand_ && !argument.starts_with("-")) {
+      try {
+        set_operand_(argument);
+      } catch (const BadArgument& bad) {
+        Die(bad.what());
+      }
+      continue;
+    }
     const std::size_t equals = argument.find('=');
     const bool has_value = equals != std::string_view::npos;
     const std::string_view dashed = argument.substr(0, equals);
@@ -86,7 +94,8 @@ void Args::ParseOrExit(int argc, char** argv) const {
 
 std::string Args::Help() const {
   std::ostringstream out;
-  out << about_ << "\n\nUsage: " << program_ << " [options]\n\n";
+  out << about_ << "\n\nUsage: " << program_ << " [options]" << (operands_usage_.empty() ? "" : " ")
+      << operands_usage_ << "\n\n";
   constexpr std::size_t kColumn = 22;
   for (const Entry& entry : entries_) {
     if (entry.hidden) continue;

@@ -35,6 +35,11 @@ class Args {
               std::function<void(std::string_view)> set);
   // --name
   void Flag(std::string name, std::string help, std::function<void()> set);
+  // Arguments without dashes; without this they are errors. `usage` shows them in the help.
+  void Operands(std::string usage, std::function<void(std::string_view)> set) {
+    operands_usage_ = std::move(usage);
+    set_operand_ = std::move(set);
+  }
   // An option that the help doesn't show.
   void Hidden(std::string name, std::function<void(std::string_view)> set);
   // Text below the options.
@@ -57,7 +62,8 @@ class Args {
   };
   const Entry* Find(std::string_view name) const;
 
-  std::string program_, about_, epilogue_;
+  std::string program_, about_, epilogue_, operands_usage_;
+  std::function<void(std::string_view)> set_operand_;
   std::vector<Entry> entries_;
 };
 

@@ -12,7 +12,7 @@ namespace {
 
 constexpr HogKindInfo kKinds[] = {
     {"loop", "an integer loop without a single call", MakeLoopHog},
-    {"recursion", "call-heavy recursion, compiled with -fsplit-stack", MakeRecursionHog},
+    {"recursion", "call-heavy recursion, compiled with -fsplit-stack", MakeRecursionHog, true},
     {"libm", "sin, exp, pow and long double functions of libm", MakeLibmHog},
     {"avx", "AVX-512 or AVX2 registers and masks, whichever the processor has", MakeAvxHog},
     {"map", "insertions and erasures in a std::map of strings: malloc", MakeMapHog},

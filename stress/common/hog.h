@@ -31,6 +31,8 @@ class HogRun {
   // To be asked every few tens of microseconds of work; inline and free of calls.
   bool Continue() {
     meter_.Touch();
+    // Relaxed: a statistic that others read while it grows; one writer.
+    work_.store(work_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     return !stop_.load(std::memory_order_relaxed);
   }
   // Compares one result with what it must be. False ends the hog: a result was wrong.
@@ -38,6 +40,8 @@ class HogRun {
 
   SliceMeter& meter() { return meter_; }
   const SliceMeter& meter() const { return meter_; }
+  // How much was done, in portions of the kind's; at any time.
+  std::uint64_t work() const { return work_.load(std::memory_order_relaxed); }
   bool stopped() const { return stop_.load(std::memory_order_relaxed); }
 
   // After the hog has ended.
@@ -47,6 +51,7 @@ class HogRun {
  private:
   const std::atomic<bool>& stop_;
   SliceMeter meter_;
+  std::atomic<std::uint64_t> work_{0};
   std::uint64_t verified_ = 0;
   std::string failure_;
 };
@@ -64,6 +69,7 @@ struct HogKindInfo {
   std::string_view name;
   std::string_view summary;
   std::unique_ptr<HogKind> (*make)(std::string_view input);
+  bool has_prologues = false;  // compiled with -fsplit-stack
 };
 
 // All kinds, in the order in which they are reported.

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <concepts>
 #include <cstdint>
+#include <initializer_list>
 #include <ostream>
 #include <string>
 #include <string_view>
@@ -52,6 +53,16 @@ class JsonWriter {
     } else {
       out_ << "null";
     }
+  }
+  // A short array on one line.
+  void Numbers(std::initializer_list<std::uint64_t> numbers) {
+    Separate();
+    const char* separator = "[";
+    for (const std::uint64_t number : numbers) {
+      out_ << separator << number;
+      separator = ", ";
+    }
+    out_ << ']';
   }
   void Member(std::string_view key, const auto& value) {
     Key(key);

@@ -17,6 +17,7 @@ struct Summary {
   double p99 = 0;
   double max = 0;
 };
+void VisitSummary(auto& archive, Summary& s) { archive.Values(s.count, s.p50, s.p99, s.max); }
 
 // Keeps samples in a fixed amount of memory: exact up to kCapacity of them, then every second,
 // every fourth … of them. Count and maximum are always exact. For one thread or goroutine.

@@ -2,6 +2,9 @@
 
 #include "stress/common/text.h"
 
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -59,10 +62,25 @@ std::string FormatPercent(double fraction) { return Print("%.1f %s", fraction * 
 
 std::string FormatBar(double fraction, int cells) {
   static const bool utf8 = LocaleIsUtf8();
-  const int full = static_cast<int>(std::lround(std::clamp(fraction, 0.0, 1.0) * cells));
+  constexpr const char* kEighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
+  const int steps = utf8 ? 8 : 1;  // of a cell
+  const double wanted = std::clamp(fraction, 0.0, 1.0) * cells * steps;
+  const int length = std::max(static_cast<int>(std::lround(wanted)), wanted > 0 ? 1 : 0);
   std::string bar;
-  for (int i = 0; i < full; ++i) bar += utf8 ? "█" : "#";
-  return bar + std::string(static_cast<std::size_t>(cells - full), ' ');
+  for (int i = 0; i < length / steps; ++i) bar += utf8 ? "█" : "#";
+  bar += kEighths[length % steps];
+  const int used = (length + steps - 1) / steps;
+  return bar + std::string(static_cast<std::size_t>(cells - used), ' ');
+}
+
+int TerminalColumns() {
+  constexpr int kLeast = 40, kMost = 400;
+  winsize size{};
+  int columns = 0;
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) columns = size.ws_col;
+  const char* variable = std::getenv("COLUMNS");
+  if (columns == 0 && variable != nullptr) columns = std::atoi(variable);
+  return columns <= 0 ? 0 : std::clamp(columns, kLeast, kMost);
 }
 
 void Table::Print(std::ostream& out) const {

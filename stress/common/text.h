@@ -17,9 +17,12 @@ std::string FormatTime(double ns);
 std::string FormatCount(std::uint64_t n);
 // "12.5 %"
 std::string FormatPercent(double fraction);
-// A bar of `fraction` of `cells` cells, in block characters where the locale is UTF-8, padded with
-// spaces to its full width.
+// A bar of `fraction` of `cells` cells, in block characters (eighths of cells) where the locale is
+// UTF-8, padded with spaces to its full width. It is empty only if `fraction` is zero.
 std::string FormatBar(double fraction, int cells);
+
+// Of the terminal that standard output is, else $COLUMNS; 0 if there is neither.
+int TerminalColumns();
 
 // Columns as wide as their widest cell, two spaces apart.
 class Table {

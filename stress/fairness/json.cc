@@ -34,7 +34,7 @@ void WriteParameters(JsonWriter& json, const Options& options) {
   json.Member("ticker_sleep_ns", kTickerSleep.count());
   json.Member("file", options.file);
   json.Key("hogs").BeginObject();
-  for (const HogCount& hog : options.hogs) json.Member(hog.kind, hog.count);
+  for (const stress::HogCount& hog : options.hogs) json.Member(hog.kind, hog.count);
   json.EndObject();
   json.EndObject();
 }

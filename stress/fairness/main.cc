@@ -5,13 +5,12 @@
 //  2. A child runs its phase (phase.cc) and writes the figures to a pipe (result.cc).
 //  3. The parent prints the phases side by side and judges them (report.cc).
 
-#include <cerrno>
-#include <cstring>
 #include <exception>
-#include <fstream>
 #include <iostream>
 
+#include "stress/common/args.h"
 #include "stress/common/child.h"
+#include "stress/common/output_file.h"
 #include "stress/fairness/options.h"
 #include "stress/fairness/phase.h"
 #include "stress/fairness/report.h"
@@ -45,15 +44,7 @@ int Main(int argc, char** argv) {
   const Options options = ParseOptionsOrExit(argc, argv);
   if (options.result_fd >= 0) return RunChild(options);
 
-  std::ofstream json;
-  if (!options.json_file.empty()) {
-    json.open(options.json_file);
-    if (!json) {
-      std::cerr << "fairness: --json: '" << options.json_file << "': " << std::strerror(errno)
-                << "; a file that can be written is needed\n";
-      return stress::kExitUsage;
-    }
-  }
+  stress::OutputFile json("fairness: --json", options.json_file);
   // Found out now rather than in the child.
   if (!options.trace_file.empty() && !std::ofstream(options.trace_file)) {
     std::cerr << "fairness: --trace: '" << options.trace_file << "': " << std::strerror(errno)
@@ -64,13 +55,8 @@ int Main(int argc, char** argv) {
   std::vector<ModeResult> phases;
   for (const Mode mode : options.modes) phases.push_back({mode, RunInChild(options, mode)});
   PrintReport(std::cout, options, phases);
-  if (json.is_open()) {
-    WriteJson(json, options, phases);
-    json.close();
-    if (!json) {
-      std::cerr << "fairness: --json: writing '" << options.json_file << "' failed\n";
-      return stress::kExitBad;
-    }
+  if (!json.Write([&](std::ostream& out) { WriteJson(out, options, phases); })) {
+    return stress::kExitBad;
   }
   return Judge(phases).good() ? stress::kExitGood : stress::kExitBad;
 }

@@ -3,10 +3,9 @@
 #include "stress/fairness/options.h"
 
 #include <algorithm>
-#include <numeric>
 #include <thread>
 
-#include "stress/common/hog.h"
+#include "stress/common/args.h"
 #include "stress/common/input.h"
 
 namespace fairness {
@@ -49,68 +48,6 @@ constexpr char kEpilogue[] =
     "prologue and by signal) {…}, starved [names]; and verdict {nobody_starved, wrong_results,\n"
     "exit_status}.\n";
 
-std::string KindNames() {
-  std::string names;
-  for (const auto& kind : stress::HogKinds()) {
-    names += (names.empty() ? "" : ", ") + std::string(kind.name);
-  }
-  return names;
-}
-
-std::string HogsHelp() {
-  std::string help = "how many hogs of which kinds (default: one of each); the kinds:";
-  for (const auto& kind : stress::HogKinds()) {
-    std::string name(kind.name);
-    name.resize(11, ' ');
-    help += "\n  " + name + std::string(kind.summary);
-  }
-  return help;
-}
-
-// kind[:n],kind[:n],…
-std::vector<HogCount> ParseHogs(std::string_view text) {
-  constexpr int kMost = 1000;
-  std::vector<HogCount> asked;
-  while (true) {
-    const std::size_t comma = text.find(',');
-    const std::string_view item = text.substr(0, comma);
-    const std::size_t colon = item.find(':');
-    const std::string name(item.substr(0, colon));
-    if (stress::FindHogKind(name) == nullptr) {
-      throw BadArgument("there is no kind '" + name + "'; the kinds are " + KindNames());
-    }
-    if (std::ranges::find(asked, name, &HogCount::kind) != asked.end()) {
-      throw BadArgument("'" + name + "' is named twice; once is allowed, as in " + name + ":2");
-    }
-    int count = 1;
-    if (colon != std::string_view::npos) {
-      try {
-        count = static_cast<int>(stress::ParseInteger(item.substr(colon + 1), 1, kMost));
-      } catch (const BadArgument& bad) {
-        throw BadArgument("the number of '" + name + "' hogs: " + bad.what());
-      }
-    }
-    asked.push_back({name, count});
-    if (comma == std::string_view::npos) break;
-    text.remove_prefix(comma + 1);
-  }
-  // In the order of the registry, so that reports compare.
-  std::vector<HogCount> ordered;
-  for (const auto& kind : stress::HogKinds()) {
-    const auto found = std::ranges::find(asked, kind.name, &HogCount::kind);
-    if (found != asked.end()) ordered.push_back(*found);
-  }
-  return ordered;
-}
-
-std::string HogsText(const std::vector<HogCount>& hogs) {
-  std::string text;
-  for (const HogCount& hog : hogs) {
-    text += (text.empty() ? "" : ",") + hog.kind + ":" + std::to_string(hog.count);
-  }
-  return text;
-}
-
 // In the time given each hog should have had several turns.
 void CheckDuration(const Options& options, const stress::Args& args) {
   const int turns_per_proc = (options.TotalHogs() + 1 + options.procs - 1) / options.procs;
@@ -126,16 +63,10 @@ void CheckDuration(const Options& options, const stress::Args& args) {
 
 }  // namespace
 
-int Options::TotalHogs() const {
-  return std::accumulate(hogs.begin(), hogs.end(), 0,
-                         [](int sum, const HogCount& hog) { return sum + hog.count; });
-}
-
 Options ParseOptionsOrExit(int argc, char** argv) {
   Options options;
   const int cpus = std::max(1u, std::thread::hardware_concurrency());
   options.procs = std::min(2, cpus);
-  for (const auto& kind : stress::HogKinds()) options.hogs.push_back({std::string(kind.name), 1});
 
   stress::Args args("fairness", kAbout);
   args.Option("duration", "TIME", "how long each of the two phases lasts (default 10s)",
@@ -145,7 +76,8 @@ Options ParseOptionsOrExit(int argc, char** argv) {
               [&](auto v) { options.procs = static_cast<int>(stress::ParseInteger(v, 1, 1024)); });
   args.Option("slice", "TIME", "how long a goroutine may run while others wait (default 10ms)",
               [&](auto v) { options.slice = stress::ParseDuration(v, 20us, 10s); });
-  args.Option("hogs", "KIND:N,…", HogsHelp(), [&](auto v) { options.hogs = ParseHogs(v); });
+  args.Option("hogs", "KIND:N,…", stress::HogsHelp("one of each"),
+              [&](auto v) { options.hogs = stress::ParseHogs(v); });
   args.Option("file", "FILE",
               "what zlib, sha256 and regex work on: its first 4 MiB (default: /usr/bin/bash,\n"
               "or another program that exists)",
@@ -189,7 +121,7 @@ std::vector<std::string> ChildArguments(const Options& options, Mode mode) {
       "--duration=" + stress::ToString(options.duration),
       "--procs=" + std::to_string(options.procs),
       "--slice=" + stress::ToString(options.slice),
-      "--hogs=" + HogsText(options.hogs),
+      "--hogs=" + stress::HogsText(options.hogs),
       "--file=" + options.file,
       std::string("--phase=") + (mode == Mode::kPreempted ? "preempted" : "unpreempted"),
   };

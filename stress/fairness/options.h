@@ -7,22 +7,17 @@
 #include <string>
 #include <vector>
 
-#include "stress/common/args.h"
+#include "stress/common/hog_args.h"
 
 namespace fairness {
 
 enum class Mode { kPreempted, kUnpreempted };
 
-struct HogCount {
-  std::string kind;
-  int count;
-};
-
 struct Options {
   std::chrono::nanoseconds duration = std::chrono::seconds(10);  // of each phase
   int procs = 0;                                                 // set by ParseOptions
   std::chrono::nanoseconds slice = std::chrono::milliseconds(10);
-  std::vector<HogCount> hogs;  // in the order of HogKinds(), without zeros
+  std::vector<stress::HogCount> hogs = stress::OneOfEachHog();
   std::vector<Mode> modes = {Mode::kPreempted, Mode::kUnpreempted};
   std::string file;       // empty: one that every machine has
   std::string json_file;  // empty: none
@@ -32,7 +27,7 @@ struct Options {
   // In a child process only.
   int result_fd = -1;
 
-  int TotalHogs() const;
+  int TotalHogs() const { return stress::TotalHogs(hogs); }
 };
 
 inline constexpr int kTickers = 4;

@@ -1,7 +1,6 @@
 // One phase.
 //
-//  1. On the main thread, before the runtime starts: the kinds compute what their results must be,
-//     and how far apart their touches are.
+//  1. On the main thread, before the runtime starts: the hogs are prepared (hog_team.h).
 //  2. The runtime starts; tickers, the pair and the hogs are spawned; the main thread, which is no
 //     goroutine, shows progress and raises the stop flag when the time is over.
 //  3. Each goroutine looks at the flag in its own loop and ends, so the phase ends by itself with
@@ -14,13 +13,14 @@
 
 #include <urge/urge.h>
 
-#include <memory>
+#include <algorithm>
+#include <numeric>
 #include <thread>
 
 #include "stress/common/clock.h"
-#include "stress/common/hog.h"
 #include "stress/common/input.h"
-#include "stress/fairness/progress.h"
+#include "stress/common/progress.h"
+#include "stress/common/text.h"
 
 namespace fairness {
 namespace {
@@ -29,12 +29,6 @@ using namespace std::chrono_literals;
 using stress::NsOfTicks;
 using stress::ReadTicks;
 using stress::TicksOfNs;
-
-struct Hog {
-  std::string name;
-  const stress::HogKind* kind;
-  std::unique_ptr<stress::HogRun> run;
-};
 
 struct Ticker {
   std::uint64_t spawned_ticks = 0;
@@ -88,46 +82,6 @@ struct PingPong {
   }
 };
 
-// Thresholds for one kind. With more hogs than processors a hog waits for some slices of others;
-// half of that wait tells waits from the moments that the kernel takes from a busy machine's
-// threads. Where touches are far apart and slices short, a pause is at most half of a wait, too.
-stress::SliceMeter::Thresholds ThresholdsFor(const stress::HogKind& kind, const Options& options) {
-  constexpr double kLeastPauseNs = 20'000;
-  const auto slice_ns = static_cast<double>(options.slice.count());
-  const double waiting_slices = static_cast<double>(options.TotalHogs()) / options.procs - 1;
-  const double half_wait_ns = std::clamp(waiting_slices / 2, 0.1, 0.5) * slice_ns;
-  const std::uint64_t half_wait = TicksOfNs(std::max(half_wait_ns, kLeastPauseNs));
-  const std::uint64_t pause = stress::CalibratePause(kind);
-  if (waiting_slices <= 0) return {pause, std::max(pause, half_wait)};
-  return {std::min(pause, half_wait), half_wait};
-}
-
-std::vector<Count> RequestsOf(const urge::metrics& m) {
-  return {{"slice", "time slice used up", m.requests_slice},
-          {"wakeup", "somebody woke up", m.requests_wakeup},
-          {"stop", "stop the world", m.requests_stop}};
-}
-std::vector<Count> PreemptionsOf(const urge::metrics& m) {
-  return {{"prologue", "by a function prologue", m.acks_prologue},
-          {"signal", "by signal", m.acks_signal},
-          {"voluntary", "stopped by itself first", m.acks_voluntary}};
-}
-std::vector<Count> SignalsOf(const urge::metrics& m) {
-  return {{"sent", "sent", m.signals_sent}, {"timer", "by timer", m.timer_signals}};
-}
-std::vector<Count> DeferralsOf(const urge::metrics& m) {
-  return {{"opaque", "in a library that is not allowed", m.deferred_opaque},
-          {"denied", "in a denied function", m.deferred_denied},
-          {"runtime", "in the runtime", m.deferred_runtime},
-          {"runtime_lock", "under a runtime lock", m.deferred_runtime_lock},
-          {"callback", "a foreign frame below", m.deferred_callback},
-          {"no_preempt", "under no_preempt", m.deferred_no_preempt},
-          {"no_room", "too little stack", m.deferred_no_room},
-          {"foreign_stack", "on a foreign stack", m.deferred_foreign_stack},
-          {"signal_mask", "signals blocked", m.deferred_signal_mask},
-          {"not_wanted", "signal came after the fact", m.deferred_not_wanted}};
-}
-
 stress::Summary SummaryOf(const urge::latency_distribution& d) {
   const auto ns = [](std::chrono::nanoseconds t) { return static_cast<double>(t.count()); };
   return {d.count(), ns(d.quantile(0.5)), ns(d.quantile(0.99)), ns(d.max())};
@@ -137,18 +91,10 @@ stress::Summary SummaryOf(const urge::latency_distribution& d) {
 class Phase {
  public:
   Phase(const Options& options, Mode mode)
-      : options_(options), mode_(mode), input_(stress::ReadInput(options.file)) {
-    for (const HogCount& wanted : options.hogs) {
-      kinds_.push_back(stress::FindHogKind(wanted.kind)->make(input_.bytes));
-      const stress::HogKind& kind = *kinds_.back();
-      const auto thresholds = ThresholdsFor(kind, options);
-      for (int i = 1; i <= wanted.count; ++i) {
-        const std::string number = wanted.count == 1 ? "" : " " + std::to_string(i);
-        hogs_.push_back(
-            {wanted.kind + number, &kind, std::make_unique<stress::HogRun>(stop_, thresholds)});
-      }
-    }
-  }
+      : options_(options),
+        mode_(mode),
+        input_(stress::ReadInput(options.file)),
+        hogs_(options.hogs, input_.bytes, options.procs, options.slice) {}
 
   PhaseResult Run() {
     urge::options setup;
@@ -173,56 +119,44 @@ class Phase {
   }
 
  private:
-  // As all_.go, with a name for traces.
-  template <class F>
-  void Go(std::string_view name, F work) {
-    all_.add(1);
-    urge::go({.name = name}, [this, work] {
-      work();
-      all_.done();
-    });
-  }
-
   void Spawn() {
     for (Ticker& ticker : tickers_) {
       ticker.spawned_ticks = ReadTicks();
-      Go("ticker", [this, &ticker] {
+      stress::GoNamed(all_, "ticker", [this, &ticker] {
         ticker.Run(stop_, TicksOfNs(static_cast<double>(kTickerSleep.count())));
       });
     }
     pair_.last_ticks = ReadTicks();
-    Go("pong", [this] { pair_.Pong(); });
-    Go("ping", [this] { pair_.Ping(stop_); });
-    for (Hog& hog : hogs_) {
-      hog.run->meter().Ready();
-      Go(hog.name, [&hog] {
-        if (hog.run->stopped()) return;
-        hog.run->meter().Start();
-        hog.kind->Work(*hog.run);
-      });
-    }
+    stress::GoNamed(all_, "pong", [this] { pair_.Pong(); });
+    stress::GoNamed(all_, "ping", [this] { pair_.Ping(stop_); });
+    hogs_.Spawn(all_, stop_);
   }
 
   void ShowProgress(std::uint64_t begin) {
     const double duration_ns = static_cast<double>(options_.duration.count());
-    Progress progress(mode_ == Mode::kPreempted ? "preempted" : "preemption off",
-                      options_.duration);
+    stress::Progress progress(mode_ == Mode::kPreempted ? "preempted" : "preemption off",
+                              options_.duration);
     for (;;) {
       const double elapsed_ns = NsOfTicks(ReadTicks() - begin);
       if (elapsed_ns >= duration_ns) return;
       const double left_ns = duration_ns - elapsed_ns;
       std::this_thread::sleep_for(std::min(
           progress.Interval(), std::chrono::nanoseconds(static_cast<std::int64_t>(left_ns))));
-      Progress::Figures figures;
-      for (const Hog& hog : hogs_) {
-        figures.hog_cpu.push_back(static_cast<double>(hog.run->meter().cpu_ticks()));
-      }
-      for (const Ticker& ticker : tickers_) figures.ticks += ticker.ticks;
-      figures.round_trips = pair_.round_trips;
       progress.Show(
           std::chrono::nanoseconds(static_cast<std::int64_t>(NsOfTicks(ReadTicks() - begin))),
-          figures);
+          ProgressFigures());
     }
+  }
+  std::string ProgressFigures() const {
+    const std::vector<double> cpu = hogs_.CpuTicks();
+    const double total = std::accumulate(cpu.begin(), cpu.end(), 0.0);
+    std::uint64_t ticks = 0;
+    for (const Ticker& ticker : tickers_) ticks += ticker.ticks;
+    return "least served hog " +
+           stress::FormatPercent(total == 0 ? 0 : *std::ranges::min_element(cpu) / total) +
+           " (fair: " + stress::FormatPercent(1.0 / static_cast<double>(cpu.size())) + "), " +
+           stress::FormatCount(ticks) + " ticks, " + stress::FormatCount(pair_.round_trips) +
+           " round trips";
   }
 
   PhaseResult Collect(std::uint64_t begin, std::uint64_t end, const urge::metrics& during) {
@@ -231,13 +165,7 @@ class Phase {
     result.duration_ns = NsOfTicks(end - begin);
     result.input_bytes = input_.bytes.size();
     result.ticks_invariant = stress::TicksAreInvariant();
-    for (const Hog& hog : hogs_) {
-      stress::SliceMeter& meter = hog.run->meter();
-      meter.Finish(end);
-      result.hogs.push_back({hog.name, hog.kind->Detail(), NsOfTicks(meter.cpu_ticks()),
-                             meter.slices().Summarize(scale), NsOfTicks(meter.longest_wait_ticks()),
-                             hog.run->verified(), hog.run->failure()});
-    }
+    result.hogs = hogs_.Finish(end);
     std::vector<const stress::Samples*> all_lateness;
     for (const Ticker& ticker : tickers_) {
       result.tickers.push_back({ticker.ticks, ticker.lateness.Summarize(scale)});
@@ -247,10 +175,10 @@ class Phase {
     pair_.NoteSilence(end);
     result.ping_pong = {pair_.round_trips, pair_.times.Summarize(scale),
                         NsOfTicks(pair_.longest_silence), pair_.failure};
-    result.requests = RequestsOf(during);
-    result.preemptions = PreemptionsOf(during);
-    result.signals = SignalsOf(during);
-    result.deferrals = DeferralsOf(during);
+    result.requests = stress::RequestsOf(during);
+    result.preemptions = stress::PreemptionsOf(during);
+    result.signals = stress::SignalsOf(during);
+    result.deferrals = stress::DeferralsOf(during);
     result.prologue_stop_ns = SummaryOf(during.ack_prologue);
     result.signal_stop_ns = SummaryOf(during.ack_signal);
     return result;
@@ -260,8 +188,7 @@ class Phase {
   const Mode mode_;
   const stress::Input input_;
   std::atomic<bool> stop_{false};
-  std::vector<std::unique_ptr<stress::HogKind>> kinds_;
-  std::vector<Hog> hogs_;
+  stress::HogTeam hogs_;
   Ticker tickers_[kTickers];
   PingPong pair_;
   urge::wait_group all_;

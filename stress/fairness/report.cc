@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <functional>
 
+#include "stress/common/args.h"
 #include "stress/common/text.h"
 
 namespace fairness {

@@ -1,100 +1,26 @@
-// Derived figures, the verdict, and the text form that crosses the pipe: one value a line, in the
-// order of the fields.
+// Derived figures, the verdict, and the text form that crosses the pipe.
 
 #include "stress/fairness/result.h"
 
 #include <algorithm>
-#include <charconv>
-#include <concepts>
-#include <limits>
-#include <sstream>
+
+#include "stress/common/archive.h"
 
 namespace fairness {
 namespace {
 
-class Writer {
- public:
-  void Value(std::string& text) {
-    std::ranges::replace(text, '\n', ' ');
-    out_ << text << '\n';
-  }
-  void Value(double& number) {
-    out_.precision(std::numeric_limits<double>::max_digits10);
-    out_ << number << '\n';
-  }
-  void Value(std::integral auto& number) { out_ << +number << '\n'; }
-  template <class T>
-  void List(std::vector<T>& items, auto each) {
-    out_ << items.size() << '\n';
-    for (T& item : items) each(item);
-  }
-  std::string Text() const { return out_.str(); }
-
- private:
-  std::ostringstream out_;
-};
-
-class Reader {
- public:
-  explicit Reader(const std::string& text) : in_(text) {}
-  void Value(std::string& text) {
-    if (!std::getline(in_, text)) good_ = false;
-  }
-  void Value(double& number) { Number(number); }
-  void Value(bool& b) {
-    int number = 0;
-    Number(number);
-    b = number != 0;
-  }
-  void Value(std::uint64_t& number) { Number(number); }
-  template <class T>
-  void List(std::vector<T>& items, auto each) {
-    constexpr std::size_t kMost = 10'000;
-    std::size_t count = 0;
-    Number(count);
-    good_ = good_ && count <= kMost;
-    if (!good_) return;
-    items.resize(count);
-    for (T& item : items) each(item);
-  }
-  bool good() const { return good_; }
-
- private:
-  template <class T>
-  void Number(T& number) {
-    std::string line;
-    Value(line);
-    const auto [rest, error] = std::from_chars(line.data(), line.data() + line.size(), number);
-    if (error != std::errc() || rest != line.data() + line.size()) good_ = false;
-  }
-
-  std::istringstream in_;
-  bool good_ = true;
-};
-
-void Visit(auto& archive, auto&... values) { (archive.Value(values), ...); }
-
-void VisitSummary(auto& archive, stress::Summary& s) {
-  Visit(archive, s.count, s.p50, s.p99, s.max);
-}
-
 void VisitResult(auto& archive, PhaseResult& r) {
-  Visit(archive, r.duration_ns, r.input_bytes, r.ticks_invariant);
-  archive.List(r.hogs, [&](HogResult& hog) {
-    Visit(archive, hog.name, hog.detail, hog.cpu_ns, hog.longest_wait_ns, hog.verified,
-          hog.failure);
-    VisitSummary(archive, hog.slice_ns);
-  });
+  archive.Values(r.duration_ns, r.input_bytes, r.ticks_invariant);
+  archive.List(r.hogs, [&](HogResult& hog) { VisitHogResult(archive, hog); });
   archive.List(r.tickers, [&](TickerResult& ticker) {
-    Visit(archive, ticker.ticks);
+    archive.Values(ticker.ticks);
     VisitSummary(archive, ticker.lateness_ns);
   });
   VisitSummary(archive, r.lateness_ns);
-  Visit(archive, r.ping_pong.round_trips, r.ping_pong.longest_silence_ns, r.ping_pong.failure);
+  archive.Values(r.ping_pong.round_trips, r.ping_pong.longest_silence_ns, r.ping_pong.failure);
   VisitSummary(archive, r.ping_pong.round_trip_ns);
   for (auto* counts : {&r.requests, &r.preemptions, &r.signals, &r.deferrals}) {
-    archive.List(*counts,
-                 [&](Count& count) { Visit(archive, count.name, count.text, count.value); });
+    VisitCounts(archive, *counts);
   }
   VisitSummary(archive, r.prologue_stop_ns);
   VisitSummary(archive, r.signal_stop_ns);
@@ -103,13 +29,13 @@ void VisitResult(auto& archive, PhaseResult& r) {
 }  // namespace
 
 std::string Serialize(PhaseResult& result) {
-  Writer writer;
+  stress::ArchiveWriter writer;
   VisitResult(writer, result);
   return writer.Text();
 }
 
 bool Deserialize(const std::string& text, PhaseResult& result) {
-  Reader reader(text);
+  stress::ArchiveReader reader(text);
   VisitResult(reader, result);
   return reader.good();
 }

@@ -8,20 +8,15 @@
 #include <string>
 #include <vector>
 
+#include "stress/common/hog_team.h"
+#include "stress/common/runtime_counts.h"
 #include "stress/common/stats.h"
 #include "stress/fairness/options.h"
 
 namespace fairness {
 
-struct HogResult {
-  std::string name;    // kind, and a number if there are several of it
-  std::string detail;  // what the kind chose at run time
-  double cpu_ns = 0;
-  stress::Summary slice_ns;
-  double longest_wait_ns = 0;
-  std::uint64_t verified = 0;
-  std::string failure;  // empty: every result was right
-};
+using stress::Count;
+using stress::HogResult;
 
 struct TickerResult {
   std::uint64_t ticks = 0;
@@ -33,13 +28,6 @@ struct PingPongResult {
   stress::Summary round_trip_ns;
   double longest_silence_ns = 0;
   std::string failure;
-};
-
-// A figure of the runtime's own.
-struct Count {
-  std::string name;  // for the JSON file
-  std::string text;  // for the report
-  std::uint64_t value = 0;
 };
 
 struct PhaseResult {

@@ -5,50 +5,24 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <unistd.h>
-#include <cstdio>
-#include <fstream>
-#include <numeric>
-#include <sstream>
+#include <algorithm>
 
+#include "stress/common/json_reader.h"
 #include "tests/stress/command.h"
-#include "tests/support/json_reader.h"
+#include "tests/stress/temporary_file.h"
 
 namespace {
 
+using stress::Json;
 using testing::AllOf;
 using testing::HasSubstr;
 using urge_test::CommandResult;
-using urge_test::Json;
 using urge_test::RunCommand;
+using urge_test::TemporaryFile;
 
 CommandResult Fairness(std::vector<std::string> arguments) {
   return RunCommand("stress/fairness", arguments);
 }
-
-// A file that is removed with the object.
-class TemporaryFile {
- public:
-  explicit TemporaryFile(const std::string& contents = "") {
-    char name[] = "/tmp/urge-fairness-test-XXXXXX";
-    close(mkstemp(name));
-    path_ = name;
-    std::ofstream(path_) << contents;
-  }
-  ~TemporaryFile() { std::remove(path_.c_str()); }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-
-  const std::string& path() const { return path_; }
-  std::string Contents() const {
-    std::ostringstream text;
-    text << std::ifstream(path_).rdbuf();
-    return text.str();
-  }
-
- private:
-  std::string path_;
-};
 
 struct Wrong {
   std::vector<std::string> arguments;

@@ -1,3 +1,7 @@
+// Reading traces; see trace_file.h.
+//
+// with: stress/common/json_reader.cc
+
 #include "tests/trace/trace_file.h"
 
 #include <gtest/gtest.h>
@@ -9,7 +13,7 @@
 
 namespace urge::testing {
 
-using urge_test::Json;
+using stress::Json;
 
 namespace {
 

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "tests/support/json_reader.h"
+#include "stress/common/json_reader.h"
 
 namespace urge::testing {
 
@@ -29,7 +29,7 @@ class TraceFile {
     TrackId track;
     std::string name, category;
     double at = 0;
-    const urge_test::Json* event = nullptr;
+    const stress::Json* event = nullptr;
   };
   struct Flow {
     TrackId from, to;
@@ -55,11 +55,11 @@ class TraceFile {
   std::string Other(const std::string& key) const;
 
  private:
-  void Check(const urge_test::Json& event);
-  void CheckMetadata(const urge_test::Json& event);
+  void Check(const stress::Json& event);
+  void CheckMetadata(const stress::Json& event);
   void CheckTheEnd();
 
-  urge_test::Json json_;
+  stress::Json json_;
   std::string path_;
   double last_ts_ = 0;
   std::map<TrackId, std::vector<std::size_t>> open_;  // indices into slices_

@@ -1,7 +1,7 @@
-// A small JSON parser for tests: strict, and thrown off by anything that isn't JSON.
+// A small JSON parser: strict, and thrown off by anything that isn't JSON.
 
-#ifndef URGE_TESTS_SUPPORT_JSON_READER_H_
-#define URGE_TESTS_SUPPORT_JSON_READER_H_
+#ifndef URGE_STRESS_COMMON_JSON_READER_H_
+#define URGE_STRESS_COMMON_JSON_READER_H_
 
 #include <map>
 #include <string>
@@ -9,7 +9,7 @@
 #include <variant>
 #include <vector>
 
-namespace urge_test {
+namespace stress {
 
 class Json {
  public:
@@ -26,6 +26,7 @@ class Json {
   const Array& array() const { return std::get<Array>(value_); }
   double number() const { return std::get<double>(value_); }
   bool boolean() const { return std::get<bool>(value_); }
+  bool has(const std::string& key) const { return object().contains(key); }
   const std::string& string() const { return std::get<std::string>(value_); }
 
  private:
@@ -33,6 +34,6 @@ class Json {
   std::variant<std::nullptr_t, bool, double, std::string, Array, Object> value_;
 };
 
-}  // namespace urge_test
+}  // namespace stress
 
-#endif  // URGE_TESTS_SUPPORT_JSON_READER_H_
+#endif  // URGE_STRESS_COMMON_JSON_READER_H_

@@ -1,12 +1,12 @@
 // Recursive descent over the grammar of RFC 8259.
 
-#include "tests/support/json_reader.h"
+#include "stress/common/json_reader.h"
 
 #include <algorithm>
 #include <charconv>
 #include <stdexcept>
 
-namespace urge_test {
+namespace stress {
 
 class JsonParser {
  public:
@@ -36,9 +36,12 @@ class JsonParser {
   }
 
   Json Value() {
+    constexpr int kDeepest = 200;
+    if (++depth_ > kDeepest) Fail("nested too deep");
     Json value;
-    if (Take("null")) return value;
-    if (Take("true")) {
+    if (Take("null")) {
+      value.value_ = nullptr;
+    } else if (Take("true")) {
       value.value_ = true;
     } else if (Take("false")) {
       value.value_ = false;
@@ -51,6 +54,7 @@ class JsonParser {
     } else {
       value.value_ = Number();
     }
+    --depth_;
     return value;
   }
   Json::Object Members() {
@@ -87,18 +91,46 @@ class JsonParser {
         continue;
       }
       const char escaped = text_.empty() ? '\0' : text_[0];
+      constexpr std::string_view kEscapes = "\"\\/bfnrt", kMeanings = "\"\\/\b\f\n\r\t";
       if (escaped == 'u') {
-        text_.remove_prefix(std::min<std::size_t>(5, text_.size()));
-        string += '?';
-      } else if (std::string_view("\"\\/bfnrt").find(escaped) != std::string_view::npos) {
         text_.remove_prefix(1);
-        string += escaped;
+        AppendUtf8(string, CodeUnit());
+      } else if (const auto at = kEscapes.find(escaped); at != kEscapes.npos) {
+        text_.remove_prefix(1);
+        string += kMeanings[at];
       } else {
         Fail("unknown escape");
       }
     }
   }
+  // The four hexadecimal digits of \u. Halves of surrogate pairs stay what they are.
+  unsigned CodeUnit() {
+    unsigned unit = 0;
+    const char* const begin = text_.data();
+    const char* const end = begin + std::min<std::size_t>(4, text_.size());
+    const auto [rest, error] = std::from_chars(begin, end, unit, 16);
+    if (error != std::errc() || rest != begin + 4) Fail("no four digits of \\u");
+    text_.remove_prefix(4);
+    return unit;
+  }
+  static void AppendUtf8(std::string& text, unsigned unit) {
+    const auto continuation = [&](int shift) {
+      text += static_cast<char>(0x80 | ((unit >> shift) & 0x3f));
+    };
+    if (unit < 0x80) {
+      text += static_cast<char>(unit);
+    } else if (unit < 0x800) {
+      text += static_cast<char>(0xc0 | (unit >> 6));
+      continuation(0);
+    } else {
+      text += static_cast<char>(0xe0 | (unit >> 12));
+      continuation(6);
+      continuation(0);
+    }
+  }
   double Number() {
+    // from_chars knows "inf" and "nan", too.
+    if (text_.find_first_of("-0123456789") != 0) Fail("no value");
     double number = 0;
     const auto [rest, error] = std::from_chars(text_.data(), text_.data() + text_.size(), number);
     if (error != std::errc()) Fail("no value");
@@ -107,8 +139,9 @@ class JsonParser {
   }
 
   std::string_view text_;
+  int depth_ = 0;
 };
 
 Json Json::Parse(std::string_view text) { return JsonParser(text).Document(); }
 
-}  // namespace urge_test
+}  // namespace stress

@@ -1,23 +1,16 @@
 // The progress line: one line rewritten on a terminal, else a line every few seconds.
 
-#ifndef URGE_STRESS_FAIRNESS_PROGRESS_H_
-#define URGE_STRESS_FAIRNESS_PROGRESS_H_
+#ifndef URGE_STRESS_COMMON_PROGRESS_H_
+#define URGE_STRESS_COMMON_PROGRESS_H_
 
 #include <chrono>
-#include <cstdint>
 #include <string>
-#include <vector>
+#include <string_view>
 
-namespace fairness {
+namespace stress {
 
 class Progress {
  public:
-  struct Figures {
-    std::vector<double> hog_cpu;  // in any unit
-    std::uint64_t ticks = 0;
-    std::uint64_t round_trips = 0;
-  };
-
   Progress(std::string title, std::chrono::nanoseconds duration);
   // Removes the line.
   ~Progress();
@@ -26,14 +19,17 @@ class Progress {
 
   // How often Show wants to be called.
   std::chrono::nanoseconds Interval() const;
-  void Show(std::chrono::nanoseconds elapsed, const Figures& figures);
+  // Whether so much time has passed since the last Show.
+  bool Due(std::chrono::nanoseconds elapsed) const { return elapsed - shown_ >= Interval(); }
+  void Show(std::chrono::nanoseconds elapsed, std::string_view figures);
 
  private:
   const std::string title_;
   const std::chrono::nanoseconds duration_;
   const bool terminal_;
+  std::chrono::nanoseconds shown_{0};
 };
 
-}  // namespace fairness
+}  // namespace stress
 
-#endif  // URGE_STRESS_FAIRNESS_PROGRESS_H_
+#endif  // URGE_STRESS_COMMON_PROGRESS_H_
