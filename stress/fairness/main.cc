@@ -6,6 +6,8 @@
 //  3. The parent prints the phases side by side and judges them (report.cc).
 
 #include <exception>
+#include <cerrno>
+#include <cstring>
 #include <iostream>
 
 #include "stress/common/args.h"
