@@ -43,9 +43,12 @@ namespace {
 using stress::FormatTime;
 using stress::NsOfTicks;
 using stress::ReadTicks;
+using Clock = std::chrono::steady_clock;
 using Duration = std::chrono::nanoseconds;
 
 constexpr int kRounds = 8;  // and one more, the first, that doesn't count
+constexpr auto kPatience =
+    std::chrono::seconds(2);  // of each part, with hogs that don't get to run
 
 void VisitPoint(auto& archive, PointResult& r) {
   archive.List(r.rounds, [&](Round& round) {
@@ -67,7 +70,7 @@ double ProcessCpuNs() {
 class Point {
  public:
   explicit Point(const Options& options)
-      : procs_(static_cast<std::size_t>(options.Procs())),
+      : procs_(options.Procs()),
         part_(options.duration / (2 * (kRounds + 1))),
         input_(stress::ReadInput(options.file)),
         hogs_(options.hogs, input_.bytes, options.Procs(), options.Slice()) {}
@@ -77,9 +80,9 @@ class Point {
     for (int i = 0; i <= kRounds && result_.failure.empty(); ++i) {
       if (i == 1) before = urge::read_metrics();
       Round round;
-      if (i % 2 == 0) round.alone = Part(procs_);
+      if (i % 2 == 0) round.alone = Part(static_cast<std::size_t>(procs_));
       round.shared = Part(SIZE_MAX);
-      if (i % 2 != 0) round.alone = Part(procs_);
+      if (i % 2 != 0) round.alone = Part(static_cast<std::size_t>(procs_));
       if (i != 0) result_.rounds.push_back(round);
     }
     // Nobody is preempted who doesn't share.
@@ -96,6 +99,12 @@ class Point {
     const double cpu_before_ns = ProcessCpuNs();
     hogs_.Spawn(all, stop, most);
     std::this_thread::sleep_for(part_);
+    // On a machine that has better to do the hogs may hardly have run yet.
+    const double enough_ns = static_cast<double>(part_.count() * procs_) / 2;
+    const auto patience = Clock::now() + kPatience;
+    while (ProcessCpuNs() - cpu_before_ns < enough_ns && Clock::now() < patience) {
+      std::this_thread::sleep_for(part_ / 4);
+    }
     Throughput did;
     did.work = static_cast<double>(hogs_.WorkDone());
     did.cpu_ns = ProcessCpuNs() - cpu_before_ns;
@@ -118,7 +127,7 @@ class Point {
     }
   }
 
-  const std::size_t procs_;
+  const int procs_;
   const Duration part_;
   const stress::Input input_;
   stress::HogTeam hogs_;

@@ -202,19 +202,19 @@ TEST(Latency, EveryFormSaysTheSame) {
 
 TEST(Latency, TheMechanismIsTheOneAskedFor) {
   const Json prologue =
-      Measure({"--mechanism=prologue", "--duration=300ms", "--procs=1", "--slice=1ms"});
+      Measure({"--mechanism=prologue", "--duration=800ms", "--procs=1", "--slice=1ms"});
   EXPECT_GT(prologue["preemptions"]["prologue"].number(), 0);
   EXPECT_EQ(prologue["preemptions"]["signal"].number(), 0);
   EXPECT_EQ(prologue["asked"]["sent"].number() + prologue["asked"]["timer"].number(), 0);
 
-  const Json signal = Measure({"--mechanism=signal", "--duration=300ms", "--procs=1", "--slice=1ms",
+  const Json signal = Measure({"--mechanism=signal", "--duration=800ms", "--procs=1", "--slice=1ms",
                                "--hogs=loop,recursion"});
   EXPECT_GT(signal["preemptions"]["signal"].number(), 0);
   EXPECT_EQ(signal["preemptions"]["prologue"].number(), 0);
   EXPECT_EQ(signal["asked"]["mark"].number(), 0);
 
   const Json wakeup =
-      Measure({"--mechanism=wakeup", "--duration=300ms", "--procs=1", "--hogs=loop:2"});
+      Measure({"--mechanism=wakeup", "--duration=800ms", "--procs=1", "--hogs=loop:2"});
   EXPECT_EQ(wakeup["parameters"]["slices_ns"][0].number(), 100e6);
   EXPECT_GT(wakeup["requests"]["wakeup"].number(), wakeup["requests"]["slice"].number());
 }
@@ -222,7 +222,7 @@ TEST(Latency, TheMechanismIsTheOneAskedFor) {
 TEST(Latency, ThePaceIsTheOneAskedFor) {
   const auto run = [](const char* pace) {
     return Measure(
-        {"--duration=400ms", "--procs=1", "--hogs=loop:2", "--slice=5ms", "--pace", pace});
+        {"--duration=800ms", "--procs=1", "--hogs=loop:2", "--slice=5ms", "--pace", pace});
   };
   const Json slice = run("slice");
   EXPECT_EQ(slice["requests"]["wakeup"].number(), 0);
@@ -305,7 +305,7 @@ TEST(Latency, DrawsPicturesThatViewersCanOpen) {
   const TemporaryDirectory directory;
   const std::string plots = directory.path() + "/new/plots";
   const CommandResult result = Latency(
-      {"--duration=500ms", "--procs=1", "--slice=1ms", "--hogs=loop,recursion", "--plot", plots});
+      {"--duration=800ms", "--procs=1", "--slice=1ms", "--hogs=loop,recursion", "--plot", plots});
   ASSERT_EQ(result.status, 0) << result.out << result.err;
   const std::map<std::string, std::vector<std::string>> pictures = {
       {"percentiles", {"preempt_total", "99 %", "us"}},
@@ -351,7 +351,7 @@ std::map<std::string, Json> Rows(const Json& comparison) {
 
 TEST(Compare, FindsNoDifferenceInTheSameRun) {
   const TemporaryFile run, json;
-  ASSERT_EQ(Latency({"--duration=400ms", "--procs=1", "--slice=1ms", "--hogs=loop:2", "--json",
+  ASSERT_EQ(Latency({"--duration=800ms", "--procs=1", "--slice=1ms", "--hogs=loop:2", "--json",
                      run.path()})
                 .status,
             0);
