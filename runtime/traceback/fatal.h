@@ -50,8 +50,8 @@ enum class Scope {
   kAll,      // all goroutines
 };
 // Prints the thread's goroutine, or the stack of an M on which none runs; and others. Each comes
-// after a blank line. Nothing with URGE_TRACEBACK=none. Calls the death hook at last. With files
-// and lines (kLines) only where the heap and the loader's locks can be relied on.
+// after a blank line. Nothing with URGE_TRACEBACK=none. With files and lines (kLines) only where
+// the heap and the loader's locks can be relied on. Calls the death hook at last.
 void PrintFailure(int fd, const Context& context, Scope scope = Scope::kByLevel,
                   Places places = Places::kOffsets);
 

@@ -30,18 +30,15 @@ ABSL_CONST_INIT absl::Mutex g_mutex(absl::kConstInit);
 
 // libdw's functions, by their names.
 struct Libdw {
-#define URGE_LIBDW(X)                                                                             \
-  X(dwfl_begin)                                                                                   \
-  X(dwfl_end)                                                                                     \
-  X(dwfl_linux_proc_report)                                                                       \
-  X(dwfl_report_end)                                                                              \
-  X(dwfl_addrmodule)                                                                              \
-  X(dwfl_module_getsrc)                                                                           \
-  X(dwfl_lineinfo) X(dwfl_line_comp_dir) X(dwfl_module_addrdie) X(dwfl_linux_proc_find_elf)       \
-      X(dwfl_build_id_find_debuginfo) X(dwarf_getscopes_die) X(dwarf_tag) X(dwarf_attr_integrate) \
-          X(dwarf_formstring) X(dwarf_formudata) X(dwarf_getsrcfiles) X(dwarf_filesrc)            \
-              X(dwarf_attr) X(dwarf_diename) X(dwarf_child) X(dwarf_siblingof) X(dwarf_haspc)     \
-                  X(dwarf_formref_die)
+// clang-format off
+#define URGE_LIBDW(X) \
+  X(dwfl_begin) X(dwfl_end) X(dwfl_linux_proc_report) X(dwfl_report_end) X(dwfl_addrmodule) \
+  X(dwfl_module_getsrc) X(dwfl_lineinfo) X(dwfl_line_comp_dir) X(dwfl_module_addrdie) \
+  X(dwfl_linux_proc_find_elf) X(dwfl_build_id_find_debuginfo) X(dwarf_getscopes_die) \
+  X(dwarf_tag) X(dwarf_attr_integrate) X(dwarf_formstring) X(dwarf_formudata) \
+  X(dwarf_getsrcfiles) X(dwarf_filesrc) X(dwarf_attr) X(dwarf_diename) X(dwarf_child) \
+  X(dwarf_siblingof) X(dwarf_haspc) X(dwarf_formref_die)
+// clang-format on
 #define URGE_DECLARE(name) decltype(&::name) name = nullptr;
   URGE_LIBDW(URGE_DECLARE)
 #undef URGE_DECLARE
