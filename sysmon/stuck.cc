@@ -117,6 +117,14 @@ bool LookForForeign(P* p, std::uint64_t now, std::uint64_t* again_ns) {
   return RunsStill(p, m) && StandIn(p, /*computes=*/true);
 }
 
+void FreeQueueBehind(P* p, std::uint64_t now) {
+  P::Watch& watch = p->watch;
+  if (watch.queue_freed || now < watch.asked_ns + base::kForeignAfterNs) return;
+  if (p->solo.load(std::memory_order_relaxed)) return;
+  watch.queue_freed = true;
+  sched::MakeGlobal(p);
+}
+
 bool IsStillStuck(P* p, std::uint64_t now) {
   const M* m = p->m.load(std::memory_order_acquire);
   if (m == nullptr || !RunsStill(p, m)) return false;

@@ -32,6 +32,9 @@ namespace urge::sysmon {
 bool LookForStuck(sched::P* p, std::uint64_t now_ns, std::uint64_t* again_ns);
 // The same for one that has been asked to stop and computes in foreign code.
 bool LookForForeign(sched::P* p, std::uint64_t now_ns, std::uint64_t* again_ns);
+// Frees those that wait behind a goroutine that was asked to stop so long ago, whatever the reason:
+// hogs that go through the global queue would keep the other Ps from ever stealing them.
+void FreeQueueBehind(sched::P* p, std::uint64_t now_ns);
 // Is a P that was stuck still so?
 bool IsStillStuck(sched::P* p, std::uint64_t now_ns);
 // Takes a spare P away if there are more than stuck Ps; returns when to try again, or kNever.

@@ -61,7 +61,7 @@ void Ask(P* p, PreemptReason reason, std::uint64_t due_ns, std::uint64_t now, Pl
   if (watch.asked_switch != run) {
     watch.asked_switch = run;
     watch.asked_ns = now;
-    watch.solo_ended = false;
+    watch.solo_ended = watch.queue_freed = false;
     if (const M* m = p->m.load(std::memory_order_acquire)) {
       watch.foreign_hits = m->foreign_hits.load(std::memory_order_relaxed);
     }
@@ -130,7 +130,10 @@ void LookAtRunning(P* p, std::uint64_t now, Plan& plan) {
     std::uint64_t again_ns = base::kNever;
     if (!LookForStuck(p, now, &again_ns)) {
       plan.At(again_ns);
-      if (watch.asked_switch == switches) LookForForeign(p, now, &again_ns);
+      if (watch.asked_switch == switches) {
+        LookForForeign(p, now, &again_ns);
+        FreeQueueBehind(p, now);
+      }
     }
     plan.At(again_ns);
   } else if (moved) {
@@ -190,7 +193,8 @@ void PreemptForWakeup(std::uint64_t since, std::uint64_t now, Plan& plan) {
       plan.At(again_ns);
       if (stuck) return;
       Ask(p, PreemptReason::kWakeup, since, now, plan);
-      return;
+      if (now < p->watch.asked_ns + base::kForeignAfterNs) return;
+      continue;  // it doesn't answer: another one has to
     }
     const std::uint64_t start = p->run_start_ns.load(std::memory_order_relaxed);
     const std::uint64_t from = std::max(start + base::kWakeupGranularityNs,

@@ -220,6 +220,8 @@ void EndSolo();
 // One more P, to be started by StartM; what `stuck` has queued is global now. Null if that can't be
 // now. Runs on: sysmon.
 P* AddSpareP(P* stuck);
+// What p has queued goes to the global queue. Requires: p isn't the only one. Runs on: sysmon.
+void MakeGlobal(P* p);
 // Takes the last spare P away if there are more than `stuck` Ps that are stuck; false if there are
 // not, or if its owner has been asked to. Runs on: sysmon.
 bool RetireSpareP(int stuck);

@@ -46,12 +46,12 @@ void DropLocked(P* p) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock) {
   g_sched.procs.fetch_sub(1, std::memory_order_release);
 }
 
-// Requires: nobody uses `spare` yet. The other one's owner may come back meanwhile.
-void TakeOverLocked(P* spare, P* stuck) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock) {
-  if (G* gp = stuck->queue.StealNext()) PutGlobalLocked(gp);
-  if (G* gp = stuck->queue.StealVictim()) PutGlobalLocked(gp);
-  while (G* gp = stuck->queue.StealHalfInto(spare->queue)) {
-    while (G* other = spare->queue.Pop()) PutGlobalLocked(other);
+// Steals by way of `scratch`, which is empty and nobody's. The P's owner may come back meanwhile.
+void MakeGlobalLocked(P* p, RunQueue& scratch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_sched.lock) {
+  if (G* gp = p->queue.StealNext()) PutGlobalLocked(gp);
+  if (G* gp = p->queue.StealVictim()) PutGlobalLocked(gp);
+  while (G* gp = p->queue.StealHalfInto(scratch)) {
+    while (G* other = scratch.Pop()) PutGlobalLocked(other);
     PutGlobalLocked(gp);
   }
 }
@@ -89,8 +89,17 @@ P* AddSpareP(P* stuck) {
   ++g_sched.stuck_ps;
   // release: whoever counts on the P finds it.
   g_sched.procs.fetch_add(1, std::memory_order_release);
-  TakeOverLocked(slot, stuck);
+  MakeGlobalLocked(stuck, slot->queue);
   return slot;
+}
+
+void MakeGlobal(P* p) {
+  static constinit RunQueue scratch;
+  {
+    base::RuntimeLock lock(g_sched.lock);
+    MakeGlobalLocked(p, scratch);
+  }
+  WakePIfIdle();
 }
 
 bool RetireSpareP(int stuck) {

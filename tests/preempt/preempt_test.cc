@@ -398,6 +398,32 @@ TEST_F(PreemptTest, NoPreemptHoldsBothKindsOffAndNests) {
   }
 }
 
+// With hogs that come and go on the other processor nobody would ever look here for work.
+TEST_F(PreemptTest, WhoWaitsBehindOneThatCannotBeStoppedRunsElsewhere) {
+  urge::set_procs(2);
+  settings().slice_ns = 1'000'000;
+  for (const bool sleeps : {false, true}) {
+    urge::run([&] {
+      std::atomic<bool> stop{false}, ran{false};
+      urge::wait_group group;
+      for (int i = 0; i < 4; ++i) group.go([&] { CallFreeHog(stop); });
+      // All have been on: two are, and the others wait.
+      for (int i = 0; i < 10; ++i) urge::sleep_for(1ms);
+      group.go([&] {
+        if (sleeps) urge::sleep_for(1ms);
+        ran = true;
+      });
+      if (sleeps) urge::yield();
+      {
+        const urge::no_preempt alone;
+        CallFreeHog(ran);
+      }
+      stop = true;
+      group.wait();
+    });
+  }
+}
+
 TEST_F(PreemptTest, AGoroutineThatBlocksSignalsIsLeftAloneUntilItUnblocksThem) {
   urge::run([] {
     std::atomic<bool> ran{false};
