@@ -61,6 +61,7 @@ constexpr struct {
     {"deferred_unwalkable", "Requests put off: a frame below can't be walked past."},
     {"deferred_threads", "Requests put off: bound to a thread, and too many have one."},
     {"deferred_not_wanted", "Signals that came after the answer."},
+    {"deferrals", "Requests put off, by the function that they met."},
     {"slice_length", "How long goroutines that were preempted had run."},
     {"timer_lateness", "From a timer's deadline to its callback."},
     {"ack_prologue", "From a request until a prologue stopped the goroutine."},
@@ -103,6 +104,19 @@ void WriteSeconds(std::ostream& out, std::uint64_t ns) {
   out << ns / 1'000'000'000 << '.';
   const std::uint64_t fraction = ns % 1'000'000'000;
   for (std::uint64_t digit = 100'000'000; digit != 0; digit /= 10) out << fraction / digit % 10;
+}
+
+void WriteLabel(std::ostream& out, std::string_view value) {
+  out << '"';
+  for (const char c : value) {
+    if (c == '"' || c == '\\') out << '\\';
+    if (c == '\n') {
+      out << "\\n";
+    } else {
+      out << c;
+    }
+  }
+  out << '"';
 }
 
 void WriteCounter(std::ostream& out, std::string_view name, std::uint64_t total) {
@@ -149,6 +163,16 @@ void WriteOpenMetrics(std::ostream& out, const metrics& values) {
       [&](std::string_view name, const HistogramSnapshot& snapshot) {
         WriteHistogram(out, name, snapshot);
       });
+  if (!values.deferral_sites.empty()) WriteHead(out, "deferrals", "counter", "");
+  for (const deferral_site& site : values.deferral_sites) {
+    out << "urge_deferrals_total{cause=";
+    WriteLabel(out, site.cause);
+    out << ",module=";
+    WriteLabel(out, site.module);
+    out << ",symbol=";
+    WriteLabel(out, site.symbol);
+    out << "} " << site.count << '\n';
+  }
   out << "# EOF\n";
 }
 

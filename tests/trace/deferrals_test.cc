@@ -70,15 +70,19 @@ TEST_F(Deferrals, NothingIsLostWhenTheTableIsFull) {
   EXPECT_EQ(sum, 4 * kEach);
 }
 
-TEST_F(Deferrals, AreWrittenInBothForms) {
+TEST_F(Deferrals, AreWrittenInEachForm) {
   metrics values;
   values.deferral_sites = {{"opaque", "lib\"quoted\".so", "f(int)", 7}, {"runtime", "", "", 1}};
-  std::ostringstream text, json;
+  std::ostringstream text, json, open;
   write_metrics(text, values);
+  write_metrics(open, values, metrics_format::openmetrics);
   write_metrics(json, values, metrics_format::json);
   EXPECT_THAT(text.str(), HasSubstr("f(int) in lib\"quoted\".so\n"));
   EXPECT_THAT(json.str(), HasSubstr("{\"cause\": \"opaque\", \"module\": \"lib\\\"quoted\\\".so\", "
                                     "\"symbol\": \"f(int)\", \"count\": 7}"));
+  EXPECT_THAT(open.str(),
+              HasSubstr("urge_deferrals_total{cause=\"opaque\",module=\"lib\\\"quoted\\\""
+                        ".so\",symbol=\"f(int)\"} 7\n"));
   EXPECT_EQ(json.str().substr(json.str().size() - 3), "]}\n");
 }
 

@@ -46,16 +46,16 @@ fi
 for look in "${looks[@]}"; do
   property "InfoGoroutines ($look)" matches "$look" 1 '^\* +1  running ' '^ +2  chan receive +receiver +Receive at ' \
     '^ +3  runnable +spinner +.* at ' '^ +4  runnable +other spinner '
-  property "BacktraceOfOne ($look)" matches "$look" 2 '^goroutine 2 \[chan receive\] receiver:' '^#0 .*urge::sched::Park' \
-    '^#[0-9]+ .* Receive ' '^#[0-9]+ .* urge_goexit '
+  property "BacktraceOfOne ($look)" matches "$look" 2 '^goroutine 2 \[chan receive\] receiver:' '^#0 ' '^#[0-9]+ .*urge::sched::Park' \
+    '^#[0-9]+ .*\bReceive ' '^#[0-9]+ .*\burge_goexit '
   # A preempted one: through the injected frame to the loop.
-  property "BacktraceOfAll ($look)" matches "$look" 3 '^goroutine 1 \[running\]' '^#[0-9]+ .* Break \(' \
-    '^goroutine 3 \[runnable\] spinner:' '^#[0-9]+ .* Spin \('
+  property "BacktraceOfAll ($look)" matches "$look" 3 '^goroutine 1 \[running\]' '^#[0-9]+ .*\bBreak \(' \
+    '^goroutine 3 \[runnable\] spinner:' '^#[0-9]+ .*\bSpin \('
   property "InfoProcs ($look)" matches "$look" 4 '^procs 2, idle 0' '^P[01] running  M[0-9]+ thread [0-9]+  goroutine 1 '
   property "InfoPreempt ($look)" matches "$look" 5 '^M[0-9]+ thread [0-9]+  goroutine 1'
   property "WhereItWasCreated ($look)" matches "$look" 2 '^created by .* in goroutine 1'
-  property "StubbornOne ($look)" matches "$look" 3 '^goroutine [0-9]+ \[running\] stubborn:' '^#[0-9]+ .* StayPut \('
-  property "OneInASystemCall ($look)" matches "$look" 3 '^goroutine [0-9]+ \[syscall\] reader:' '^#[0-9]+ .* ReadFrom \('
+  property "StubbornOne ($look)" matches "$look" 3 '^goroutine [0-9]+ \[running\] stubborn:' '^#[0-9]+ .*\bStayPut \('
+  property "OneInASystemCall ($look)" matches "$look" 3 '^goroutine [0-9]+ \[syscall\] reader:' '^#[0-9]+ .*\bReadFrom \('
   property "RequestUnderWay ($look)" matches "$look" 5 'asked to stop \((slice|wakeup)\).* in no_preempt'
   property "NoSuchGoroutine ($look)" matches "$look" 6 'no goroutine 99'
   property "NoNumber ($look)" matches "$look" 7 'goroutine N COMMAND or goroutine all COMMAND'
