@@ -331,10 +331,11 @@ void Writer::WritePreempted(const Event& event) {
   // Each stage from the event before, as in <urge/metrics.h>; what didn't happen is left out.
   std::uint64_t before = p.due;
   const auto stage = [&](std::string_view key, std::uint64_t ticks) {
-    if (ticks == 0 || ticks < before) return;
+    if (ticks == 0) return;
+    const std::uint64_t since = before;
+    before = std::max(before, ticks);
     out_ << "," << key;
-    out_.Micros(NsOf(ticks - before));
-    before = ticks;
+    out_.Micros(NsOf(before - since));
   };
   stage(R"("detected_us":)", p.asked);
   stage(R"("marked_us":)", p.marked);

@@ -91,7 +91,7 @@ struct alignas(base::kCacheLine) P {
     std::uint64_t asked_ns = 0;          // since when
     std::uint32_t foreign_hits = 0;      // M::foreign_hits then, or when P::solo had ended
     bool solo_ended = false;             // in that run
-    bool queue_freed = false;  // in that run: who waits behind it is global
+    bool queue_freed = false;            // in that run: who waits behind it is global
     std::uint32_t cpu_switch = ~0u;      // the run for which the next two hold
     std::uint64_t cpu_ns = 0;            // CPU time of its M
     std::uint64_t cpu_at_ns = 0;         // when that was read

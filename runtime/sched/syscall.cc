@@ -60,7 +60,7 @@ void EnterSyscall(SyscallKind kind) {
   Transition(gp, GStatus::kRunning, GStatus::kSyscall);
   if (gp->preempt.load(std::memory_order_relaxed)) {
     if (ClearRequest(gp)) p->stats.Add(trace::Counter::kAckVoluntary);
-    SetGuardWord(gp->true_guard);
+    SetGuardWord(GuardAtRest(gp));
   }
   Record(EventKind::kSyscallEnter, kind == SyscallKind::kBlocks, gp->goid);
   m->syscall_p = p;

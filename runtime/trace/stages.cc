@@ -1,5 +1,7 @@
 #include "runtime/trace/stages.h"
 
+#include <algorithm>
+
 #include "runtime/base/ticks.h"
 
 namespace urge::trace {
@@ -8,9 +10,11 @@ void RecordStages(ProcStats& stats, const RequestStamps& request, const StopStam
   const base::TickRate rate;
   std::uint64_t last = request.due.load(std::memory_order_relaxed);
   const auto stage = [&](Latency latency, std::uint64_t ticks) {
-    if (ticks < last) return;
-    stats.Record(latency, rate.Ns(ticks - last));
-    last = ticks;
+    if (ticks == 0) return;
+    // A prologue may answer before the requester, on another core, has stamped the mark.
+    const std::uint64_t since = last;
+    last = std::max(last, ticks);
+    stats.Record(latency, rate.Ns(last - since));
   };
   stage(Latency::kPreemptDetected, request.asked.load(std::memory_order_relaxed));
   stage(Latency::kPreemptMarked, request.marked.load(std::memory_order_relaxed));

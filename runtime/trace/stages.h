@@ -18,7 +18,7 @@
 //
 // The stamps of the pending request lie in the M that is asked: whoever asks writes the first ones
 // under its mark_lock, its own thread (G, g0, handler) the others. A request that meets a switch
-// may leave stamps that are another's: what is out of order is left out, never counted.
+// may leave stamps that are another's; what is out of order takes no time.
 
 #ifndef URGE_RUNTIME_TRACE_STAGES_H_
 #define URGE_RUNTIME_TRACE_STAGES_H_

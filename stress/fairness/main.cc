@@ -5,9 +5,9 @@
 //  2. A child runs its phase (phase.cc) and writes the figures to a pipe (result.cc).
 //  3. The parent prints the phases side by side and judges them (report.cc).
 
-#include <exception>
 #include <cerrno>
 #include <cstring>
+#include <exception>
 #include <iostream>
 
 #include "stress/common/args.h"

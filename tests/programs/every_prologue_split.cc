@@ -32,8 +32,8 @@ int main() {
       const urge::no_preempt hold;
       sum += Calls(1'000);
     }
-    const auto held = stops();
+    const auto held = stops();  // reading has prologues of its own
     std::printf("sum %d, stops %s, held off %s\n", sum, free - before >= 1'000 ? "all" : "few",
-                held - free < 10 ? "all" : "few");
+                held - free < 500 ? "all" : "few");
   });
 }

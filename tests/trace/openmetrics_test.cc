@@ -141,7 +141,10 @@ TEST(OpenMetricsTest, EveryFigureIsAFamilyWithTypeAndHelp) {
     }
     names.insert(figure);
   }
-  EXPECT_EQ(names, NamesInJson(values));
+  // A list in JSON; its family, urge_deferrals, is there once something was put off.
+  std::set<std::string> figures = NamesInJson(values);
+  EXPECT_EQ(figures.erase("deferral_sites"), 1u);
+  EXPECT_EQ(names, figures);
 }
 
 TEST(OpenMetricsTest, CountersAreTheReadings) {
