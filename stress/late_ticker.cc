@@ -11,6 +11,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <iostream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,11 +60,12 @@ void Tick(stress::Samples& lateness, const std::atomic<bool>& stop) {
 
 int main(int argc, char** argv) {
   std::chrono::nanoseconds duration = 3s;
-  bool mended = false;
+  bool mended = false, metrics = false;
   stress::Args args("late_ticker", "A ticker beside a goroutine that compresses a file.");
   args.Option("duration", "TIME", "how long (3s)",
               [&](std::string_view text) { duration = stress::ParseDuration(text, 100ms, 1h); });
   args.Flag("mended", "without what makes the ticker late", [&] { mended = true; });
+  args.Flag("metrics", "print what the runtime counted, too", [&] { metrics = true; });
   args.ParseOrExit(argc, argv);
 
   const stress::Input input = stress::ReadInput("");
@@ -87,4 +89,5 @@ int main(int argc, char** argv) {
   const stress::Summary late = lateness.Summarize(1 / stress::TicksPerNs() / 1e6);
   std::printf("%ju ticks, late by: p50 %.2f  p99 %.2f  max %.2f ms\n", std::uintmax_t{late.count},
               late.p50, late.p99, late.max);
+  if (metrics) urge::write_metrics(std::cout);
 }

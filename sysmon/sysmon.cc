@@ -70,7 +70,11 @@ void Ask(P* p, PreemptReason reason, std::uint64_t due_ns, std::uint64_t now, Pl
     plan.At(watch.retry_at_ns);
     return;
   } else {
-    watch.backoff_ns = std::min(watch.backoff_ns * 2, base::kRetryMaxNs);
+    // A signal that hasn't arrived yet waits, as its thread does, for a CPU.
+    const M* m = p->m.load(std::memory_order_acquire);
+    const bool on_its_way = m != nullptr && m->signal_pending.load(std::memory_order_relaxed) != 0;
+    watch.backoff_ns =
+        std::min(watch.backoff_ns * 2, on_its_way ? base::kRetryPendingMaxNs : base::kRetryMaxNs);
   }
   const bool signalled = preempt::RequestPreemption(p, reason, due_ns);
   watch.retry_at_ns = now + (signalled ? watch.backoff_ns : base::kMarkGraceNs);

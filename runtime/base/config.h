@@ -72,6 +72,8 @@ inline constexpr unsigned kMarkProbeSlices = 16;
 // that lives in malloc is hit outside of it sooner or later, at 3 us a try.
 inline constexpr std::uint64_t kRetryMinNs = 50'000;
 inline constexpr std::uint64_t kRetryMaxNs = 200'000;
+// While a signal is on its way to a thread that is off its CPU there is nothing to send.
+inline constexpr std::uint64_t kRetryPendingMaxNs = 2'000'000;
 // A thread whose goroutine was met in code that can't be interrupted tries again by its own timer
 // after this, and up to as much more by chance, so that it does not beat with the program. A try
 // costs 3 us, so a goroutine that is overdue loses a tenth of its time to them, and one that is

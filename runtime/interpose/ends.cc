@@ -20,6 +20,7 @@
 #include <cstdio>
 #include <ctime>
 
+#include "runtime/base/sanitizer.h"
 #include "runtime/interpose/goroutine.h"
 #include "runtime/interpose/libc.h"
 
@@ -34,16 +35,21 @@ void ServeRequest(const void* caller) {
 // is first called, which is before there can be such a message.
 static bool FindMemory();
 
-#define URGE_ENDING_FOUND_BY(find, result, name, parameters, arguments) \
-  URGE_INTERPOSE_FOUND_BY(find, result, name, parameters, arguments) {  \
-    result const value = libc_##name arguments;                         \
-    EndOfCall(__builtin_return_address(0));                             \
-    return value;                                                       \
+#define URGE_ENDING(result, name, parameters, arguments)                                  \
+  URGE_INTERPOSE_FOUND_BY(libc_##name.Find(#name), result, name, parameters, arguments) { \
+    result const value = libc_##name arguments;                                           \
+    EndOfCall(__builtin_return_address(0));                                               \
+    return value;                                                                         \
   }
-#define URGE_ENDING(result, name, parameters, arguments) \
-  URGE_ENDING_FOUND_BY(libc_##name.Find(#name), result, name, parameters, arguments)
-#define URGE_MEMORY(result, name, parameters, arguments) \
-  URGE_ENDING_FOUND_BY(FindMemory(), result, name, parameters, arguments)
+// LeakSanitizer knows by the caller whose memory it is (the loader's is never a leak): under it
+// the call is a jump, which leaves the caller where it looks for it.
+#define URGE_MEMORY(result, name, parameters, arguments)                       \
+  URGE_INTERPOSE_FOUND_BY(FindMemory(), result, name, parameters, arguments) { \
+    if (URGE_UNLIKELY(base::HasLsan())) return libc_##name arguments;          \
+    result const value = libc_##name arguments;                                \
+    EndOfCall(__builtin_return_address(0));                                    \
+    return value;                                                              \
+  }
 
 // The same as libc's v-function with the arguments that follow `last`.
 #define URGE_ENDING_VARIADIC(name, parameters, last, vfunction, ...)   \
@@ -68,6 +74,7 @@ URGE_MEMORY(void*, memalign, (size_t alignment, size_t n), (alignment, n))
 URGE_MEMORY(void*, aligned_alloc, (size_t alignment, size_t n), (alignment, n))
 URGE_MEMORY(int, posix_memalign, (void** data, size_t alignment, size_t n), (data, alignment, n))
 URGE_INTERPOSE_FOUND_BY(FindMemory(), void, free, (void* data), (data)) {
+  if (URGE_UNLIKELY(base::HasLsan())) return libc_free(data);
   libc_free(data);
   EndOfCall(__builtin_return_address(0));
 }
