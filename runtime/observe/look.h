@@ -25,7 +25,7 @@ namespace urge::observe {
 // A plain field of something that another thread may be writing. What is read may be stale, and
 // of a text torn.
 template <class T>
-[[gnu::noinline, gnu::no_sanitize("thread")]] T Peek(const T& field) {
+__attribute__((noinline, no_sanitize("thread"))) T Peek(const T& field) {
   return const_cast<const volatile T&>(field);
 }
 

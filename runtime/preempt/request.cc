@@ -70,7 +70,9 @@ void Mark(M* m, G* gp) ABSL_EXCLUSIVE_LOCKS_REQUIRED(m->mark_lock) {
   const std::uint64_t marked_ticks = base::Ticks();
   trace::RequestStamps::Once(m->request.marked, marked_ticks);
   trace::AddShared(Counter::kMarks);
-  sched::RecordAt(marked_ticks, EventKind::kPreemptMark, 0, gp->goid, ProcOf(m));
+  if (URGE_UNLIKELY(trace::Recording())) {
+    sched::RecordAt(marked_ticks, EventKind::kPreemptMark, 0, gp->goid, ProcOf(m));
+  }
 }
 
 // Which frames are below a goroutine that was switched off by urge_switch.
@@ -241,8 +243,11 @@ bool NoteRequest(M* m, P* p, G* gp, PreemptReason reason, std::uint64_t due_tick
     trace::AddShared(Counter::kSuperseded);
   }
   trace::AddShared(RequestCounter(reason));
-  sched::RecordAt(asked_ticks, EventKind::kPreemptAsk, static_cast<std::uint8_t>(reason), gp->goid,
-                  static_cast<std::uint32_t>(p->id) | (asked_ticks - due_ticks) << 16);
+  // Asked first, here and elsewhere: who gp is lies in a line that a request doesn't touch.
+  if (URGE_UNLIKELY(trace::Recording())) {
+    sched::RecordAt(asked_ticks, EventKind::kPreemptAsk, static_cast<std::uint8_t>(reason),
+                    gp->goid, static_cast<std::uint32_t>(p->id) | (asked_ticks - due_ticks) << 16);
+  }
   return true;
 }
 

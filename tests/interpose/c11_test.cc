@@ -288,7 +288,9 @@ TEST_P(C11Test, YieldingTheThreadYieldsTheGoroutine) {
     }
     all.wait();
     EXPECT_EQ(turn, 2000);
-    if (procs() == 1) EXPECT_GE(read_metrics().yields - before, 1000u);
+    if (procs() == 1) {
+      EXPECT_GE(read_metrics().yields - before, 1000u);
+    }
   });
 }
 
