@@ -119,7 +119,9 @@ std::string NameOfLocked(Dwarf_Die* die) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_mutex) 
     if (tag == DW_TAG_compile_unit || tag == DW_TAG_lexical_block) continue;
     const char* part = g_dw.dwarf_diename(&nested[i]);
     if (i != 0) name.insert(0, "::");
-    name.insert(0, part == nullptr ? "{lambda}" : part);
+    name.insert(0, part != nullptr           ? part
+                   : tag == DW_TAG_namespace ? "(anonymous namespace)"
+                                             : "{lambda}");
   }
   std::free(nested);
   // In C, a name is all there is.

@@ -11,6 +11,11 @@
 namespace {
 std::atomic<bool> g_stop{false};
 std::atomic<bool> g_held{false};
+
+[[gnu::always_inline]] inline void WaitFor(urge::chan<int>& c) {
+  (void)c.recv();
+  asm volatile("");
+}
 }  // namespace
 
 [[gnu::noinline]] void Receive(urge::chan<int> c) {
@@ -41,10 +46,7 @@ std::atomic<bool> g_held{false};
 [[gnu::noinline]] void StartChild(urge::chan<int> c) {
   urge::go({.name = "child", .labels = {{"request", "17"}, {"who", "a \"b\"\n"}}}, Child, c);
 }
-[[gnu::noinline]] void Twin(urge::chan<int> c) {
-  (void)c.recv();
-  asm volatile("");
-}
+[[gnu::noinline]] void Twin(urge::chan<int> c) { WaitFor(c); }
 [[gnu::noinline]] void StayPut() {
   const urge::no_preempt hold;
   g_held.store(true);

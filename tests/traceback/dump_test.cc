@@ -68,6 +68,7 @@ TEST_P(DumpAtProcs, NamesFilesAndLines) {
 TEST_P(DumpAtProcs, GroupsThoseThatAreAlike) {
   const std::string dump = Dump({"URGE_MAXPROCS=" + std::to_string(GetParam())});
   SCOPED_TRACE(dump);
+  EXPECT_THAT(dump, HasSubstr("\n(anonymous namespace)::WaitFor(...)\n")) << "inlined";
   const std::size_t at = dump.find("\nTwin()\n");
   ASSERT_NE(at, std::string::npos);
   EXPECT_EQ(dump.find("\nTwin()\n", at + 1), std::string::npos);
