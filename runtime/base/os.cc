@@ -2,6 +2,8 @@
 
 #include <linux/futex.h>
 #include <linux/membarrier.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,6 +31,20 @@ std::uint64_t NowNs() {
 }
 
 int Gettid() { return static_cast<int>(syscall(SYS_gettid)); }
+
+int StartDetachedThread(void* (*main)(void*), void* arg) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_t thread;
+  const int error = pthread_create(&thread, &attributes, main, arg);
+  pthread_attr_destroy(&attributes);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return error;
+}
 
 void FutexWait(const std::atomic<std::uint32_t>* word, std::uint32_t expected) {
   Futex(word, FUTEX_WAIT, expected, nullptr, 0);

@@ -32,6 +32,10 @@ inline long RawSyscall(long number, long a = 0, long b = 0, long c = 0, long d =
   return result;
 }
 
+// Starts a detached thread with every signal blocked: until it opens its mask no handler runs
+// there. Returns pthread_create's error number.
+int StartDetachedThread(void* (*main)(void*), void* arg);
+
 // Sleeps while *word == expected, until a FutexWake or (Until) CLOCK_MONOTONIC reaches
 // deadline_ns (kNever: no deadline). May return early for no reason, as futexes do; keeps errno.
 void FutexWait(const std::atomic<std::uint32_t>* word, std::uint32_t expected);

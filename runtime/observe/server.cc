@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -210,22 +209,9 @@ void Accept(int listener, std::vector<std::unique_ptr<Client>>& clients) {
   }
 }
 
-void* Main(void* listener) { ServeOn(static_cast<int>(reinterpret_cast<std::intptr_t>(listener))); }
-
-int StartThread(int listener) {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_t thread;
-  const int error = pthread_create(&thread, &attributes, Main,
-                                   reinterpret_cast<void*>(static_cast<std::intptr_t>(listener)));
-  if (error == 0) pthread_setname_np(thread, "urge-metrics");  // it never ends
-  pthread_attr_destroy(&attributes);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return error;
+void* Main(void* listener) {
+  pthread_setname_np(pthread_self(), "urge-metrics");
+  ServeOn(static_cast<int>(reinterpret_cast<std::intptr_t>(listener)));
 }
 
 void RemovePathAtExit() {
@@ -252,10 +238,8 @@ std::string Serve(std::string_view address) {
   const int listener = Listen(*text);
   EnableLoads();
   NoteServedFrom(base::NowNs());
-  // Before it can be counted by who looks for deadlocks: one too many, and none is found.
-  sched::g_sched.own_threads.fetch_add(1, std::memory_order_relaxed);
-  if (const int error = StartThread(listener); error != 0) {
-    sched::g_sched.own_threads.fetch_sub(1, std::memory_order_relaxed);
+  void* const argument = reinterpret_cast<void*>(static_cast<std::intptr_t>(listener));
+  if (const int error = sched::StartOwnThread(Main, argument); error != 0) {
     close(listener);
     if (!text->starts_with('@')) unlink(text->c_str());
     ThrowErrno(error, *text);

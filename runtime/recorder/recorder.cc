@@ -188,20 +188,7 @@ void* Main(void*) {
 
 void StartThreadLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_mutex) {
   if (g_thread_started) return;
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_t thread;
-  // Before there is one: a deadlock isn't seen for a moment, rather than seen where there is none.
-  g_sched.own_threads.fetch_add(1, std::memory_order_relaxed);
-  const int error = pthread_create(&thread, &attributes, Main, nullptr);
-  pthread_attr_destroy(&attributes);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (error != 0) {
-    g_sched.own_threads.fetch_sub(1, std::memory_order_relaxed);
+  if (const int error = sched::StartOwnThread(Main, nullptr); error != 0) {
     throw std::system_error(error, std::generic_category(),
                             "urge: can't start the recorder's thread");
   }

@@ -132,21 +132,12 @@ void StartThread(P* p, bool spinning, G* next, bool inherits) {
   m->base_mask = g_sched.base_mask;
   trace::AddShared(trace::Counter::kThreadsStarted);
 
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_t thread;
   int error = EAGAIN;
   // The kernel's EAGAIN may pass when other threads are just ending. Go: retryOnEAGAIN
   for (int attempt = 1; error == EAGAIN && attempt <= 20; ++attempt) {
-    error = pthread_create(&thread, &attributes, ThreadMain, m);
+    error = base::StartDetachedThread(ThreadMain, m);
     if (error == EAGAIN) usleep(static_cast<useconds_t>(attempt) * 1000);
   }
-  pthread_attr_destroy(&attributes);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (error != 0) {
     std::int32_t threads;
     {
@@ -155,6 +146,14 @@ void StartThread(P* p, bool spinning, G* next, bool inherits) {
     }
     FatalNoThread(threads, error);
   }
+}
+
+int StartOwnThread(void* (*main)(void*), void* arg) {
+  // Before there is one: a deadlock isn't seen for a moment, rather than seen where there is none.
+  g_sched.own_threads.fetch_add(1, std::memory_order_relaxed);
+  const int error = base::StartDetachedThread(main, arg);
+  if (error != 0) g_sched.own_threads.fetch_sub(1, std::memory_order_relaxed);
+  return error;
 }
 
 }  // namespace urge::sched

@@ -37,20 +37,7 @@ void* Main(void*) {
 bool StartClerk() {
   Life none = Life::kNone;
   if (!g_life.compare_exchange_strong(none, Life::kStarting)) return true;
-  // Before there is one more thread: the detector counts threads.
-  sched::g_sched.own_threads.fetch_add(1, std::memory_order_relaxed);
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_t thread;
-  const int error = pthread_create(&thread, &attributes, Main, nullptr);
-  pthread_attr_destroy(&attributes);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (error != 0) {
-    sched::g_sched.own_threads.fetch_sub(1, std::memory_order_relaxed);
+  if (sched::StartOwnThread(Main, nullptr) != 0) {
     g_life.store(Life::kNone);
     return false;
   }

@@ -216,6 +216,10 @@ int main(int, char** argv) {
   g_left = n;
   g_and_later = argv[3] != nullptr;
   std::setvbuf(stdout, nullptr, _IONBF, 0);
+  // Found now: handlers call these, too, and dlsym, which takes a lock, is not for handlers.
+  itimerspec none{};
+  timer_settime(nullptr, 0, &none, nullptr);
+  syscall(SYS_getpid);
   g_armed = true;
   // What failed can be tried again.
   for (int attempt = 0; attempt < 2; ++attempt) {
