@@ -1,10 +1,13 @@
 #include "runtime/interpose/turn.h"
 
+#include <string_view>
+
 #include "runtime/base/lists.h"
 #include "runtime/base/lock.h"
 #include "runtime/preempt/foreign_frames.h"
 #include "runtime/preempt/thread_bound.h"
 #include "runtime/traceback/frames.h"
+#include "runtime/traceback/symbol.h"
 
 namespace urge::interpose {
 
@@ -22,6 +25,18 @@ struct TurnQueue {
 };
 
 namespace {
+
+// Is that code of the C or C++ library, which keeps nothing of its thread but where its machine
+// code shows it? Other libraries that urge wasn't told of may have put it away: Abseil's mutexes
+// keep the thread's identity in memory, and expect it to be the same after a wait.
+bool IsStandardLibrary(std::uintptr_t pc) {
+  const std::string_view path = traceback::PlaceOf(pc).module;
+  const std::string_view name = path.substr(path.rfind('/') + 1);
+  for (const std::string_view library : {"libstdc++.so", "libc++.so", "libc.so", "libgcc_s.so"}) {
+    if (name.starts_with(library)) return true;
+  }
+  return false;
+}
 
 constinit TurnQueue g_queues[kBuckets];
 constinit std::atomic<int> g_blocked{0};
@@ -76,6 +91,8 @@ bool CallerMayMove() {
   const auto is_free = [](const preempt::Frame& frame) {
     const preempt::TextKind kind = preempt::PreemptionMap::Classify(frame.lookup_pc());
     if (kind == preempt::TextKind::kRuntime) return true;
+    const bool is_known = kind != preempt::TextKind::kOpaque && kind != preempt::TextKind::kUnknown;
+    if (!is_known && !IsStandardLibrary(frame.lookup_pc())) return false;
     return frame.has_cfi && !preempt::IsThreadBound(frame.function);
   };
   return preempt::WalkFrames(traceback::CaptureContext().registers, gp->stack.lo, gp->stack.hi,

@@ -16,6 +16,8 @@
 
 #include <urge/urge.h>
 
+#include "absl/synchronization/mutex.h"
+
 #include "tests/interpose/hogs.h"
 #include "tests/testing/procs.h"
 
@@ -99,6 +101,28 @@ TEST_P(PthreadMutexTest, AContenderWhoseCallerIsThreadBoundStaysWhereItIs) {
     all.wait();
   });
   EXPECT_EQ(strayed, 0);
+}
+
+// Abseil's keeps the thread's identity in memory over a wait, and asserts that it is the same then:
+// whoever waits below a library that urge wasn't told of stays on its thread.
+TEST_P(PthreadMutexTest, ALibrarysLockFindsTheSameThreadAfterAWait) {
+  absl::Mutex mutex;
+  long count = 0;
+  run([&] {
+    wait_group all;
+    for (int g = 0; g < 16; ++g) {
+      all.go([&] {
+        for (int i = 0; i < 50; ++i) {
+          const no_preempt alone;  // it also remembers which locks a thread holds
+          absl::MutexLock lock(&mutex);
+          ++count;
+          usleep(50);
+        }
+      });
+    }
+    all.wait();
+  });
+  EXPECT_EQ(count, 16 * 50);
 }
 
 // The holder is off its processor, and cannot come back before the contender blocks.

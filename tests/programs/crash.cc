@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include <urge/urge.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -43,9 +44,17 @@ void PrintAndExit(int) {
   *static_cast<volatile char*>(mmap(nullptr, 1, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) = 1;
 }
 
+std::atomic<bool> g_holds{false};
+
+// A thread says so: in a system call of its own the goroutine could be stopped.
+void SayWhenHeldOff() {
+  while (!g_holds) {
+  }
+  [[maybe_unused]] const ssize_t n = write(STDOUT_FILENO, "ready\n", 6);
+}
 [[gnu::noinline]] void HoldOff() {
   const urge::no_preempt hold;
-  [[maybe_unused]] const ssize_t n = write(STDOUT_FILENO, "ready\n", 6);
+  g_holds = true;
   for (volatile bool on = true; on;) {
   }
 }
@@ -59,6 +68,7 @@ int main(int, char** argv) {
     std::thread(DereferenceNull).join();
     return 0;
   }
+  if (kind == "hold") std::thread(SayWhenHeldOff).detach();
   urge::run([kind] {
     if (kind == "call") CallNull();
     if (kind == "divide") DivideByZero();

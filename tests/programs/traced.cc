@@ -108,7 +108,14 @@ int main(int argc, char** argv) {
     if (what == "signal") {
       std::puts("ready");
       std::fflush(stdout);
-      while (access(argv[3], F_OK) != 0) urge::sleep_for(1ms);
+      const auto wait = [&] {
+        while (access(argv[3], F_OK) != 0) urge::sleep_for(1ms);
+      };
+      wait();
+      // The file is there before it is said: a second one begins when that is done.
+      unlink(argv[3]);
+      raise(SIGUSR1);
+      wait();
     }
     if (what == "terminate") urge::sleep_for(10s);
   });
