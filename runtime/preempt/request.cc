@@ -255,7 +255,10 @@ bool RequestPreemption(P* p, PreemptReason reason, std::uint64_t due_ns) {
   M* m = p->m.load(std::memory_order_acquire);
   if (m == nullptr) return false;
   G* gp = m->curg.load(std::memory_order_acquire);
-  if (gp == nullptr) {
+  const sched::Settings& settings = sched::g_sched.settings;
+  // With both kinds off nobody is stopped: the P looks around when its goroutine stops by itself.
+  const bool may_ask = settings.cooperative_preempt || settings.async_preempt;
+  if (gp == nullptr || (!may_ask && reason != PreemptReason::kStop)) {
     p->attention.fetch_or(AttentionFor(reason), std::memory_order_relaxed);
     return false;
   }
@@ -267,7 +270,6 @@ bool RequestPreemption(P* p, PreemptReason reason, std::uint64_t due_ns) {
   PrefetchForWriting(&m->request);
   PrefetchForWriting(&p->attention);
   const std::uint64_t due = due_ns == 0 ? 0 : TicksAt(due_ns);
-  const sched::Settings& settings = sched::g_sched.settings;
   {
     base::RuntimeLock lock(m->mark_lock);
     // Its page's translation, though, by way of a neighbour.
