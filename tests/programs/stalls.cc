@@ -10,6 +10,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,12 +37,19 @@ bool Over() { return g_stop.load(std::memory_order_relaxed); }
   Compute(time);
 }
 
-[[gnu::noinline]] void Compress() {
-  std::vector<unsigned char> in(1 << 20), out(2 << 20);
-  for (std::size_t i = 0; i < in.size(); ++i) in[i] = static_cast<unsigned char>(i * i >> 7);
+struct Buffers {
+  Buffers() : in(8 << 20), out(16 << 20) {  // one call takes many times the bound
+    for (std::size_t i = 0; i < in.size(); ++i) in[i] = static_cast<unsigned char>(i * i >> 7);
+  }
+  std::vector<unsigned char> in, out;
+};
+std::atomic<bool> g_compresses{false};
+
+[[gnu::noinline]] void Compress(Buffers& buffers) {
+  g_compresses = true;
   do {
-    uLongf size = out.size();
-    compress2(out.data(), &size, in.data(), in.size(), 9);
+    uLongf size = buffers.out.size();
+    compress2(buffers.out.data(), &size, buffers.in.data(), buffers.in.size(), 9);
   } while (!Over());
 }
 
@@ -64,13 +72,14 @@ bool Over() { return g_stop.load(std::memory_order_relaxed); }
 int main(int argc, char** argv) {
   const std::string_view kind = argc > 1 ? argv[1] : "";
   const int times = argc > 2 ? std::atoi(argv[2]) : 1;
+  const auto buffers = kind == "zlib" ? std::make_unique<Buffers>() : nullptr;
   urge::run({.procs = 1, .slice = 1ms}, [&] {
     urge::wait_group hogs;
     hogs.add(1);
     urge::go({.name = "hog", .labels = {{"kind", std::string(kind)}}}, [&] {
       for (int i = 0; i < times; ++i) {
         if (kind == "no_preempt") HoldOff(60ms);
-        if (kind == "zlib") Compress();
+        if (kind == "zlib") Compress(*buffers);
         if (kind == "mask") BlockSignals(60ms);
         if (kind == "callback") CallBack(60ms);
         if (kind == "loop") Compute(60ms);
@@ -79,7 +88,9 @@ int main(int argc, char** argv) {
       g_stop.store(true);
       hogs.done();
     });
-    for (int i = 0; kind == "zlib" ? i < 5 : !Over(); ++i) urge::sleep_for(1ms);
+    // Who wants to be woken is why the hog is asked to stop.
+    while (kind == "zlib" && !g_compresses) urge::sleep_for(1ms);
+    for (int i = 0; kind == "zlib" ? i < 30 : !Over(); ++i) urge::sleep_for(1ms);
     g_stop.store(true);
     hogs.wait();
   });

@@ -168,14 +168,13 @@ TEST_P(TraceAtProcs, EveryKindOfEventAppearsWhenProvoked) {
     }
     // A prologue's answer.
     while (since().acks_prologue == 0) urge::checkpoint();
-    urge::yield();
     hogs.Stop();
     // Timers, with processors that go idle and threads that park; and one that ends.
     urge::go([] { urge::lock_os_thread(); });
     for (int i = 0; i < 5; ++i) urge::sleep_for(1ms);
     urge::set_procs(urge::procs());
-    // Thieves.
-    for (int round = 0; GetParam() > 1 && since().steals == 0; ++round) {
+    // Those that yield to others, and thieves.
+    for (int round = 0; round == 0 || (GetParam() > 1 && since().steals == 0); ++round) {
       urge::wait_group all;
       for (int i = 0; i < 100; ++i) {
         all.go([] {
@@ -227,8 +226,11 @@ TEST_P(TraceAtProcs, ASnapshotLeavesTheRecorderRunning) {
   urge::run([] { PingPong(10); });
   urge::trace_snapshot(first.path());
   urge::run([] {
-    urge::go({.name = "later"}, [] {});
+    urge::wait_group later;
+    later.add(1);
+    urge::go({.name = "later"}, [&] { later.done(); });
     PingPong(10);
+    later.wait();
   });
   urge::trace_snapshot(second.path());
   urge::flight_recorder_stop();
@@ -236,7 +238,7 @@ TEST_P(TraceAtProcs, ASnapshotLeavesTheRecorderRunning) {
   EXPECT_GE(before.RunsOf("pong").size(), 11u);
   EXPECT_EQ(before.RunsOf("later").size(), 0u);
   EXPECT_GE(after.RunsOf("pong").size(), 22u) << "and the first one's, too";
-  EXPECT_EQ(after.RunsOf("later").size(), 1u);
+  EXPECT_GE(after.RunsOf("later").size(), 1u);
 }
 
 // Snapshots, a trace and everything else at once: whatever is caught is in order.

@@ -43,9 +43,10 @@ TEST(Stall, ShowsANoPreemptRegionWithItsTraceback) {
 
 TEST(Stall, NamesTheModuleAndFunctionOfOpaqueCode) {
   const std::string err = Stalls({"zlib"});
-  EXPECT_THAT(err,
-              ContainsRegex("it is in opaque code, (.* in libz\\.so\\.1|at libz\\.so\\.1\\+0x)"));
-  EXPECT_THAT(err, HasSubstr("\nCompress()\n"));
+  EXPECT_THAT(err, ContainsRegex("(it is in opaque code,|below it is) "
+                                 "(.* in libz\\.so\\.1|at libz\\.so\\.1\\+0x)"))
+      << "or in a pure leaf that it calls";
+  EXPECT_THAT(err, HasSubstr("\nCompress("));
 }
 
 TEST(Stall, SaysThatSignalsAreBlocked) {
@@ -56,7 +57,8 @@ TEST(Stall, SaysThatSignalsAreBlocked) {
 }
 
 TEST(Stall, NamesWhatLiesBelowACallback) {
-  const std::string err = Stalls({"callback"});
+  // Several, since one may be met amid an answer that comes to nothing.
+  const std::string err = Stalls({"callback", "5"});
   EXPECT_THAT(err,
               ContainsRegex(
                   "it is in a callback: below it is (.* in libc\\.so\\.6|at libc\\.so\\.6\\+0x)"));
