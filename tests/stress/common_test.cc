@@ -68,7 +68,7 @@ TEST(SliceMeter, SeparatesSlicesFromWaits) {
   // The machine may take the processor away, which splits or lengthens slices; never the others.
   EXPECT_GE(meter.slices().count(), std::uint64_t{kSlices});
   EXPECT_GE(NsOfTicks(meter.longest_wait_ticks()), 9.9e6);
-  EXPECT_LT(NsOfTicks(meter.cpu_ticks()), kSlices * 3.1e6);
+  EXPECT_LT(NsOfTicks(meter.cpu_ticks()), kSlices * 3e6 + 9.9e6) << "no wait is counted";
 }
 
 class EveryHog : public testing::TestWithParam<HogKindInfo> {};
