@@ -330,7 +330,6 @@ void AskForShortKernelSlice() {
 }
 
 void* Main(void*) {
-  pthread_setname_np(pthread_self(), "urge-sysmon");
   prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
   AskForShortKernelSlice();
   sched::RecordAsSysmon();
@@ -349,7 +348,7 @@ void Wake() {
 }
 
 void Start() {
-  if (const int error = base::StartDetachedThread(Main, nullptr); error != 0) {
+  if (const int error = base::StartDetachedThread(Main, nullptr, "urge-sysmon"); error != 0) {
     throw std::system_error(error, std::generic_category(), "urge: can't start the sysmon thread");
   }
 }

@@ -32,7 +32,7 @@ std::uint64_t NowNs() {
 
 int Gettid() { return static_cast<int>(syscall(SYS_gettid)); }
 
-int StartDetachedThread(void* (*main)(void*), void* arg) {
+int StartDetachedThread(void* (*main)(void*), void* arg, const char* name) {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -41,6 +41,7 @@ int StartDetachedThread(void* (*main)(void*), void* arg) {
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   pthread_t thread;
   const int error = pthread_create(&thread, &attributes, main, arg);
+  if (error == 0 && name != nullptr) pthread_setname_np(thread, name);
   pthread_attr_destroy(&attributes);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return error;

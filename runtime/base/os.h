@@ -33,8 +33,9 @@ inline long RawSyscall(long number, long a = 0, long b = 0, long c = 0, long d =
 }
 
 // Starts a detached thread with every signal blocked: until it opens its mask no handler runs
-// there. Returns pthread_create's error number.
-int StartDetachedThread(void* (*main)(void*), void* arg);
+// there. With a name, which it has when this returns, it must never end. Returns pthread_create's
+// error number.
+int StartDetachedThread(void* (*main)(void*), void* arg, const char* name = nullptr);
 
 // Sleeps while *word == expected, until a FutexWake or (Until) CLOCK_MONOTONIC reaches
 // deadline_ns (kNever: no deadline). May return early for no reason, as futexes do; keeps errno.

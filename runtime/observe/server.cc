@@ -209,10 +209,7 @@ void Accept(int listener, std::vector<std::unique_ptr<Client>>& clients) {
   }
 }
 
-void* Main(void* listener) {
-  pthread_setname_np(pthread_self(), "urge-metrics");
-  ServeOn(static_cast<int>(reinterpret_cast<std::intptr_t>(listener)));
-}
+void* Main(void* listener) { ServeOn(static_cast<int>(reinterpret_cast<std::intptr_t>(listener))); }
 
 void RemovePathAtExit() {
   if (getpid() != g_bound_by) return;  // a forked child
@@ -239,7 +236,7 @@ std::string Serve(std::string_view address) {
   EnableLoads();
   NoteServedFrom(base::NowNs());
   void* const argument = reinterpret_cast<void*>(static_cast<std::intptr_t>(listener));
-  if (const int error = sched::StartOwnThread(Main, argument); error != 0) {
+  if (const int error = sched::StartOwnThread(Main, argument, "urge-metrics"); error != 0) {
     close(listener);
     if (!text->starts_with('@')) unlink(text->c_str());
     ThrowErrno(error, *text);

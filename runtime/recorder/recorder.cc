@@ -153,7 +153,6 @@ void ReportStarving() {
 }
 
 void* Main(void*) {
-  pthread_setname_np(pthread_self(), "urge-recorder");
   std::uint64_t quiet_until_ns = 0;  // after a report of starvation; 0: none has been
   for (;;) {
     const std::uint32_t wanted = trace::requests.exchange(0, std::memory_order_acquire);
@@ -188,7 +187,7 @@ void* Main(void*) {
 
 void StartThreadLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_mutex) {
   if (g_thread_started) return;
-  if (const int error = sched::StartOwnThread(Main, nullptr); error != 0) {
+  if (const int error = sched::StartOwnThread(Main, nullptr, "urge-recorder"); error != 0) {
     throw std::system_error(error, std::generic_category(),
                             "urge: can't start the recorder's thread");
   }

@@ -232,9 +232,9 @@ bool RetireOwnP(M* m);
 // --- thread.cc ---
 // Starts a thread that runs p (may be null only at start-up). Fatal if there is none to be had.
 void StartThread(P* p, bool spinning, G* next = nullptr, bool inherits = false);
-// Starts a thread of the runtime's own, which runs no goroutines: it counts as one that nobody need
-// wait for. Returns pthread_create's error number.
-int StartOwnThread(void* (*main)(void*), void* arg);
+// Starts a thread of the runtime's own, which runs no goroutines and never ends: it counts as one
+// that nobody need wait for. Returns pthread_create's error number.
+int StartOwnThread(void* (*main)(void*), void* arg, const char* name);
 void WakeM(M* m);
 bool IsThreadOfScheduler(pthread_t thread);
 

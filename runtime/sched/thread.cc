@@ -148,10 +148,10 @@ void StartThread(P* p, bool spinning, G* next, bool inherits) {
   }
 }
 
-int StartOwnThread(void* (*main)(void*), void* arg) {
+int StartOwnThread(void* (*main)(void*), void* arg, const char* name) {
   // Before there is one: a deadlock isn't seen for a moment, rather than seen where there is none.
   g_sched.own_threads.fetch_add(1, std::memory_order_relaxed);
-  const int error = base::StartDetachedThread(main, arg);
+  const int error = base::StartDetachedThread(main, arg, name);
   if (error != 0) g_sched.own_threads.fetch_sub(1, std::memory_order_relaxed);
   return error;
 }

@@ -21,7 +21,6 @@ enum class Life : std::uint32_t { kNone, kStarting, kThere };
 constinit std::atomic<Life> g_life{Life::kNone};
 
 void* Main(void*) {
-  pthread_setname_np(pthread_self(), "urge-clerk");
   for (;;) {
     // seq_cst: what is rung for after this is seen by the next round.
     g_bell.store(0, std::memory_order_seq_cst);
@@ -37,7 +36,7 @@ void* Main(void*) {
 bool StartClerk() {
   Life none = Life::kNone;
   if (!g_life.compare_exchange_strong(none, Life::kStarting)) return true;
-  if (sched::StartOwnThread(Main, nullptr) != 0) {
+  if (sched::StartOwnThread(Main, nullptr, "urge-clerk") != 0) {
     g_life.store(Life::kNone);
     return false;
   }
