@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
+#include <iterator>
 
 namespace urge::base {
 
@@ -32,12 +34,7 @@ RawWriter& RawWriter::operator<<(std::string_view text) {
 
 RawWriter& RawWriter::Unsigned(std::uint64_t value) {
   char digits[20];
-  std::size_t n = sizeof(digits);
-  do {
-    digits[--n] = static_cast<char>('0' + value % 10);
-    value /= 10;
-  } while (value != 0);
-  return *this << std::string_view(digits + n, sizeof(digits) - n);
+  return *this << std::string_view(digits, std::to_chars(digits, std::end(digits), value).ptr);
 }
 
 RawWriter& RawWriter::operator<<(Hex hex) {

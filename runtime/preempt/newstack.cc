@@ -40,11 +40,6 @@ sched::M* OwnM(std::uintptr_t sp) {
   return gp != nullptr && gp->stack.Contains(sp) ? m : nullptr;
 }
 
-void Defer(sched::P* p, const sched::G* gp, trace::Counter why) {
-  p->stats.Add(why);
-  sched::Record(trace::EventKind::kPreemptDefer, static_cast<std::uint8_t>(why), gp->goid);
-}
-
 // Switches the goroutine off if it is asked to stop and may be; otherwise puts the true guard back,
 // and leaves the request pending. Its own code has stopped at stopped_ticks.
 void Answer(sched::M* m, std::uint64_t stopped_ticks) {
@@ -56,10 +51,9 @@ void Answer(sched::M* m, std::uint64_t stopped_ticks) {
   }
   if (URGE_LIKELY(gp->preempt.load(std::memory_order_acquire))) {
     if (p == nullptr || gp->status.load(std::memory_order_relaxed) != sched::GStatus::kRunning) {
-      if (p != nullptr) Defer(p, gp, trace::Counter::kDeferNotWanted);
+      if (p != nullptr) NoteDeferral(m, gp, trace::Counter::kDeferNotWanted, stopped_ticks);
     } else if (gp->no_preempt != 0) {
-      Defer(p, gp, trace::Counter::kDeferNoPreempt);
-      trace::RequestStamps::Once(m->request.deferred, stopped_ticks);
+      NoteDeferral(m, gp, trace::Counter::kDeferNoPreempt, stopped_ticks);
     } else {
       m->stopped_ticks = stopped_ticks;
       SwitchOffPreempted(m, gp, /*by_signal=*/false);

@@ -122,6 +122,12 @@ Counter Admit(M* m, G* gp, const ForeignFrames& frames) {
   return Counter::kCount;
 }
 
+// Was it code of somebody else's, there or below, that could not be interrupted?
+bool IsForeign(Counter cause) {
+  return cause == Counter::kDeferOpaque || cause == Counter::kDeferDenied ||
+         cause == Counter::kDeferCallback || cause == Counter::kDeferUnwalkable;
+}
+
 // Counts a request as answered, and the times that were taken for it.
 void CountAnswer(P* p, const M* m, bool by_signal) {
   p->stats.Add(by_signal ? Counter::kAckSignal : Counter::kAckPrologue);
@@ -190,14 +196,8 @@ void SettlePreempted(M* m, G* gp, bool by_signal) {
     defer = Admit(m, gp, frames);
   }
   if (defer != Counter::kCount) {
-    p->stats.Add(defer);
-    sched::Record(EventKind::kPreemptDefer, static_cast<std::uint8_t>(defer), gp->goid);
+    NoteDeferral(m, gp, defer, m->stopped_ticks);
     NoteSentOn(m, gp, defer, frames.pc);
-    trace::RequestStamps::Once(m->request.deferred, m->stopped_ticks);
-    if (defer == Counter::kDeferCallback || defer == Counter::kDeferUnwalkable) {
-      // release: as in the handler, for code that runs on top of foreign code.
-      m->foreign_hits.fetch_add(1, std::memory_order_release);
-    }
     gp->guard.store(sched::GuardAtRest(gp), std::memory_order_relaxed);
     m->go_on_g = gp;
     return;
@@ -229,6 +229,23 @@ void AfterStop(void* arg) {
 }
 
 }  // namespace
+
+void NoteDeferral(M* m, const G* gp, Counter cause, std::uint64_t ticks, std::uintptr_t pc) {
+  sched::Record(EventKind::kPreemptDefer, static_cast<std::uint8_t>(cause),
+                gp == nullptr ? 0 : gp->goid, pc);
+  if (m->p != nullptr) {
+    m->p->stats.Add(cause);
+  } else {
+    trace::AddShared(cause);
+  }
+  if (cause == Counter::kDeferNotWanted) return;  // there is no request
+  trace::RequestStamps::Once(m->request.deferred, ticks);
+  if (IsForeign(cause)) {
+    // release: pairs with LookForForeign; whatever the goroutine did with its P's queue before it
+    // called this code is done.
+    m->foreign_hits.fetch_add(1, std::memory_order_release);
+  }
+}
 
 bool NoteRequest(M* m, P* p, G* gp, PreemptReason reason, std::uint64_t due_ticks,
                  std::uint64_t asked_ticks) {

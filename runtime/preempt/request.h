@@ -53,6 +53,11 @@ void SwitchOffPreempted(sched::M* m, sched::G* gp, bool by_signal);
 bool NoteRequest(sched::M* m, sched::P* p, sched::G* gp, sched::PreemptReason reason,
                  std::uint64_t due_ticks, std::uint64_t asked_ticks);
 
+// Counts the pending request as put off at `ticks`, for that cause, which was met at pc (0: no
+// place is to blame).  Signal-safe: yes. Runs on: the M's own thread.
+void NoteDeferral(sched::M* m, const sched::G* gp, trace::Counter cause, std::uint64_t ticks,
+                  std::uintptr_t pc = 0);
+
 }  // namespace urge::preempt
 
 #endif  // URGE_RUNTIME_PREEMPT_REQUEST_H_

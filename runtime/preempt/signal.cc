@@ -199,9 +199,8 @@ void OnSignal(int signal, siginfo_t* info, void* raw_context) {
       trace::AddShared(Counter::kTimerSignals);
       RequestAtSliceEnd(m, gp, entered_ticks);
     }
-    const std::uint64_t goid = gp == nullptr ? 0 : gp->goid;
     sched::RecordAt(entered_ticks, trace::EventKind::kPreemptHandle, info->si_code == SI_TIMER,
-                    goid);
+                    gp == nullptr ? 0 : gp->goid);
     NoteInterruptedCall(m, context);
     trace::RequestStamps::Once(m->request.handled, entered_ticks);
     const Counter verdict = Decide(m, gp, context);
@@ -214,21 +213,8 @@ void OnSignal(int signal, siginfo_t* info, void* raw_context) {
       m->stopped_ticks = base::Ticks();
       Inject(context);
     } else {
-      if (verdict != Counter::kDeferNotWanted) {
-        trace::RequestStamps::Once(m->request.deferred, entered_ticks);
-      }
-      if (verdict == Counter::kDeferOpaque || verdict == Counter::kDeferDenied) {
-        // release: pairs with LookForForeign; whatever the goroutine did with its P's queue before
-        // it called this code is done.
-        m->foreign_hits.fetch_add(1, std::memory_order_release);
-      }
-      sched::Record(trace::EventKind::kPreemptDefer, static_cast<std::uint8_t>(verdict), goid,
-                    static_cast<std::uint64_t>(context.uc_mcontext.gregs[REG_RIP]));
-      if (m->p != nullptr) {
-        m->p->stats.Add(verdict);
-      } else {
-        trace::AddShared(verdict);
-      }
+      NoteDeferral(m, gp, verdict, entered_ticks,
+                   static_cast<std::uintptr_t>(context.uc_mcontext.gregs[REG_RIP]));
     }
   }
   errno = saved_errno;

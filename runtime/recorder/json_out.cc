@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
+#include <iterator>
 
 namespace urge::recorder {
 namespace {
@@ -43,12 +45,7 @@ JsonOut& JsonOut::operator<<(std::string_view text) {
 
 JsonOut& JsonOut::Unsigned(std::uint64_t value) {
   char digits[20];
-  std::size_t n = sizeof(digits);
-  do {
-    digits[--n] = static_cast<char>('0' + value % 10);
-    value /= 10;
-  } while (value != 0);
-  return *this << std::string_view(digits + n, sizeof(digits) - n);
+  return *this << std::string_view(digits, std::to_chars(digits, std::end(digits), value).ptr);
 }
 
 JsonOut& JsonOut::Micros(std::uint64_t ns) {

@@ -18,6 +18,15 @@ property() {
   fi
 }
 
+# python_properties PREFIX SCRIPT: each property that the script lists, by the script.
+python_properties() {
+  export PYTHONDONTWRITEBYTECODE=1
+  local name
+  for name in $(python3 "$2" --list); do
+    property "$1.$name" timeout 100 python3 "$2" "$name"
+  done
+}
+
 # The sum, and the exit status of the test.
 report() {
   ((passed == 0)) || echo "[  PASSED  ] $passed tests."
