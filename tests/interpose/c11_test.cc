@@ -17,6 +17,7 @@
 
 #include <urge/urge.h>
 
+#include "tests/interpose/contention.h"
 #include "tests/interpose/hogs.h"
 #include "tests/testing/procs.h"
 
@@ -50,52 +51,12 @@ timespec In(std::chrono::milliseconds time) {
 
 TEST_P(C11Test, AHolderThatIsPreemptedComesToUnlock) {
   Mutex mutex;
-  long count = 0;
-  run([&] {
-    wait_group all;
-    for (int g = 0; g < 16; ++g) {
-      all.go([&] {
-        for (int i = 0; i < 20; ++i) {
-          mutex.lock();
-          const long before = count;
-          Spin(200us);
-          if (i % 5 == 0) yield();
-          count = before + 1;
-          mutex.unlock();
-        }
-      });
-    }
-    all.wait();
-  });
-  EXPECT_EQ(count, 16 * 20);
+  testing::ExpectThatAPreemptedHolderComesToUnlock(mutex);
 }
 
 TEST_P(C11Test, AThousandContendersBlockFewThreads) {
-  constexpr int kContenders = 1000;
   Mutex mutex(mtx_plain);
-  int count = 0, most = 0;
-  run([&] {
-    wait_group all;
-    mutex.lock();
-    std::atomic<int> came{0};
-    for (int g = 0; g < kContenders; ++g) {
-      all.go([&] {
-        ++came;
-        mutex.lock();
-        ++count;
-        mutex.unlock();
-      });
-    }
-    Await([&] { return came == kContenders; });
-    for (int i = 0; i < 20; ++i) {
-      sleep_for(1ms);
-      most = std::max(most, Threads());
-    }
-    mutex.unlock();
-    all.wait();
-  });
-  EXPECT_EQ(count, kContenders);
-  EXPECT_LT(most, 200);
+  testing::ExpectThatAThousandContendersBlockFewThreads(mutex);
 }
 
 TEST_P(C11Test, ARecursiveMutexIsTheGoroutinesOverAPreemption) {

@@ -18,6 +18,7 @@
 
 #include "absl/synchronization/mutex.h"
 
+#include "tests/interpose/contention.h"
 #include "tests/interpose/hogs.h"
 #include "tests/testing/procs.h"
 
@@ -27,7 +28,6 @@ namespace {
 using namespace std::chrono_literals;
 using testing::Await;
 using testing::Spin;
-using testing::Threads;
 
 class PthreadMutexTest : public testing::ProcsTest {};
 URGE_TEST_AT_PROCS(PthreadMutexTest);
@@ -50,26 +50,9 @@ struct Mutex {
   pthread_mutex_t m;
 };
 
-// Without the yields and the hand-over the contender keeps the only processor for ever.
 TEST_P(PthreadMutexTest, AHolderThatIsPreemptedComesToUnlock) {
   std::mutex mutex;
-  long count = 0;
-  run([&] {
-    wait_group all;
-    for (int g = 0; g < 16; ++g) {
-      all.go([&] {
-        for (int i = 0; i < 20; ++i) {
-          std::lock_guard lock(mutex);
-          const long before = count;
-          Spin(200us);  // a slice is longer, but there are many
-          if (i % 5 == 0) yield();
-          count = before + 1;
-        }
-      });
-    }
-    all.wait();
-  });
-  EXPECT_EQ(count, 16 * 20);
+  testing::ExpectThatAPreemptedHolderComesToUnlock(mutex);
 }
 
 thread_local int g_mine = 0;
@@ -145,32 +128,8 @@ TEST_P(PthreadMutexTest, AHolderThatSleepsComesToUnlock) {
 }
 
 TEST_P(PthreadMutexTest, AThousandContendersBlockFewThreads) {
-  constexpr int kContenders = 1000;
   std::mutex mutex;
-  int count = 0;
-  int most = 0;
-  run([&] {
-    wait_group all;
-    mutex.lock();
-    std::atomic<int> came{0};
-    for (int g = 0; g < kContenders; ++g) {
-      all.go([&] {
-        ++came;
-        std::lock_guard lock(mutex);
-        ++count;
-      });
-    }
-    Await([&] { return came == kContenders; });
-    // All the time in which they could block: until each has been looked at a good many times.
-    for (int i = 0; i < 20; ++i) {
-      sleep_for(1ms);
-      most = std::max(most, Threads());
-    }
-    mutex.unlock();
-    all.wait();
-  });
-  EXPECT_EQ(count, kContenders);
-  EXPECT_LT(most, 200);
+  testing::ExpectThatAThousandContendersBlockFewThreads(mutex);
 }
 
 // One for each of many mutexes: the bound holds for all together.
@@ -191,10 +150,7 @@ TEST_P(PthreadMutexTest, ManyContendedMutexesBlockFewThreads) {
       });
     }
     Await([&] { return came == kMutexes; });
-    for (int i = 0; i < 20; ++i) {
-      sleep_for(1ms);
-      most = std::max(most, Threads());
-    }
+    most = testing::MostThreads();
     for (auto& m : mutexes) m.unlock();
     all.wait();
   });

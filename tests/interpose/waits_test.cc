@@ -23,6 +23,7 @@
 
 #include <urge/urge.h>
 
+#include "tests/interpose/contention.h"
 #include "tests/interpose/hogs.h"
 #include "tests/testing/procs.h"
 
@@ -361,10 +362,7 @@ TEST_P(WaitsTest, AThousandGoroutinesThatWaitForASemaphoreBlockFewThreads) {
       });
     }
     Await([&] { return came == kWaiters; });
-    for (int i = 0; i < 20; ++i) {
-      sleep_for(1ms);
-      most = std::max(most, Threads());
-    }
+    most = testing::MostThreads();
     EXPECT_EQ(through, 0);
     for (int g = 0; g < kWaiters; ++g) sem_post(&semaphore);
     all.wait();
