@@ -111,12 +111,12 @@ void RetryByTimer(M* m) {
 
 // Leaves the goroutine's own next prologue, or the end of the call that it is in, to answer. On its
 // own thread, which can't go on to another goroutine meanwhile, this needs no lock; where it
-// interrupts a switch it may be overwritten, as any mark.
-void MarkSelf(M* m, G* gp) {
+// interrupts a switch it may be overwritten, as any mark. It comes after the signal and is no stage
+// of its own (trace/stages.h): it ends in the answer.
+void MarkSelf(G* gp) {
   if (!sched::g_sched.settings.cooperative_preempt) return;
   gp->guard.store(sched::kStackPreempt, std::memory_order_relaxed);
   sched::SetGuardWord(sched::kStackPreempt);
-  trace::RequestStamps::Once(m->request.marked, base::Ticks());
   trace::AddShared(Counter::kMarks);
 }
 
@@ -206,7 +206,7 @@ void OnSignal(int signal, siginfo_t* info, void* raw_context) {
     const Counter verdict = Decide(m, gp, context);
     NoteVerdict(m, gp, verdict, context);
     if (WorthRetrying(verdict, context)) {
-      MarkSelf(m, gp);
+      MarkSelf(gp);
       RetryByTimer(m);
     }
     if (verdict == Counter::kCount) {
