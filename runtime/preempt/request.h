@@ -18,7 +18,7 @@
 //
 // Invariants
 //  - At most one signal is on its way to an M: sent only on signal_pending 0 -> 1, which the
-//    handler undoes first thing.
+//    handler undoes first thing, or ArmSliceTimer if the kernel has lost it.
 //  - A mark can be lost (a switch of the M writes the same word without a lock) but never sticks to
 //    the wrong goroutine: newstack puts the true guard back where G::preempt is false.
 //  - An M is marked or signalled only under its mark_lock and while it isn't gone.

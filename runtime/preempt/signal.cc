@@ -358,6 +358,22 @@ bool TakeUnknownTextSeen() {
          g_unknown_text.exchange(false, std::memory_order_relaxed);
 }
 
+namespace {
+
+// Was a signal sent that will never come? Those of one number merge: sent while the timer's is
+// pending it is none of its own, and Linux (6.13 and later) drops the timer's when the timer is set
+// anew. Whatever is pending is delivered on the way out of a system call, so what is still awaited
+// behind one, with no sender under way, is lost.
+//
+// A retry by the timer (RetryByTimer) can lose one as well, and brings another at once.
+[[gnu::noinline]] void ForgetLostSignal(M* m) {
+  base::RuntimeLock lock(m->mark_lock);
+  syscall(SYS_gettid);
+  m->signal_pending.store(0, std::memory_order_relaxed);
+}
+
+}  // namespace
+
 void ArmSliceTimer(M* m, G*, std::uint64_t end_ns) {
   if (!m->has_slice_timer) return;
   end_ns -= std::min<std::uint64_t>(m->slice_timer_late_ns, sched::g_sched.settings.slice_ns / 16);
@@ -366,6 +382,7 @@ void ArmSliceTimer(M* m, G*, std::uint64_t end_ns) {
       {0, 0},
       {static_cast<time_t>(end_ns / 1'000'000'000u), static_cast<long>(end_ns % 1'000'000'000u)}};
   timer_settime(m->slice_timer, TIMER_ABSTIME, &spec, nullptr);
+  if (URGE_UNLIKELY(m->signal_pending.load(std::memory_order_relaxed) != 0)) ForgetLostSignal(m);
 }
 
 }  // namespace urge::preempt

@@ -27,7 +27,10 @@
 #include <string>
 #include <vector>
 
+#include "runtime/base/os.h"
 #include "runtime/base/sanitizer.h"
+#include "runtime/preempt/signal.h"
+#include "runtime/sched/current.h"
 #include "runtime/sched/sched.h"
 #include "tests/preempt/hogs_split.h"
 #include "tests/testing/procs.h"
@@ -214,9 +217,12 @@ Clock::duration MedianGapAmongHogs() {
 
 TEST_F(PreemptTest, AWakingGoroutineTakesAProcessorFromAHog) {
   settings().slice_ns = 50'000'000;
-  EXPECT_LT(MedianGapAmongHogs(), 5ms);
+  const Clock::duration taken = MedianGapAmongHogs();
   settings().wakeup_preempt = false;
-  EXPECT_GT(MedianGapAmongHogs(), 10ms);
+  const Clock::duration waited = MedianGapAmongHogs();
+  // 1 ms and a slice or more; on a loaded machine what its threads wait for CPUs is added to both.
+  EXPECT_GT(waited, 10ms);
+  EXPECT_LT(2 * taken, waited);
 }
 
 TEST_F(PreemptTest, EveryRequestIsAccountedFor) {
@@ -262,6 +268,28 @@ TEST_F(PreemptTest, EveryRequestIsAccountedFor) {
       << m.requests_stop << " prologue " << m.acks_prologue << " signal " << m.acks_signal
       << " voluntary " << m.acks_voluntary << " superseded " << m.superseded << " pending "
       << pending;
+}
+
+// A sent signal merges with the timer's that is pending already. Linux 6.13 and later drop that one
+// if the timer is set anew meanwhile, and both are lost.
+TEST_F(PreemptTest, ASignalLostWithTheTimersIsNotWaitedFor) {
+  urge::run([] {
+    const urge::no_preempt stay;
+    urge::sched::M* m = urge::sched::CurrentM();
+    sigset_t preempt_signal, pending;
+    sigemptyset(&preempt_signal);
+    sigaddset(&preempt_signal, settings().preempt_signal);
+    pthread_sigmask(SIG_BLOCK, &preempt_signal, nullptr);
+    urge::preempt::ArmSliceTimer(m, nullptr, urge::base::NowNs());
+    do {
+      sigpending(&pending);
+    } while (sigismember(&pending, settings().preempt_signal) == 0);
+    urge::preempt::SendPreemptSignal(m);
+    EXPECT_EQ(m->signal_pending.load(), 1u);
+    urge::preempt::ArmSliceTimer(m, nullptr, urge::base::NowNs() + 1'000'000'000'000);
+    pthread_sigmask(SIG_UNBLOCK, &preempt_signal, nullptr);
+    EXPECT_EQ(m->signal_pending.load(), 0u) << "no signal would ever be sent to this thread again";
+  });
 }
 
 TEST_F(PreemptTest, TenThousandWakeUpsAmongHogsLoseNone) {
@@ -390,14 +418,18 @@ TEST_F(PreemptTest, NoPreemptHoldsBothKindsOffAndNests) {
       {
         const urge::no_preempt outer;
         { const urge::no_preempt inner; }
-        const auto until = Clock::now() + 40ms;
-        while (Clock::now() < until) {
-          if (instrumented) {
+        const std::uint64_t requests = urge::read_metrics().requests_slice;
+        const auto spin_until = [&](auto&& condition) {
+          while (!condition()) {
+            if (!instrumented) continue;
             int a = 1, b = 2;
             hogs::CompareInts(&a, &b);
             urge::checkpoint();
           }
-        }
+        };
+        spin_until([&] { return urge::read_metrics().requests_slice != requests; });
+        const auto until = Clock::now() + 20ms;
+        spin_until([&] { return Clock::now() >= until; });
         EXPECT_FALSE(ran);
       }
       // The request that came meanwhile is served as the last one ends.
