@@ -18,6 +18,7 @@
 #include "stress/common/input.h"
 #include "stress/common/progress.h"
 #include "stress/common/text.h"
+#include "stress/common/work_time.h"
 #include "stress/latency/pacer.h"
 #include "stress/latency/stages.h"
 
@@ -67,8 +68,9 @@ class Run {
     hogs_.Spawn(all_, stop_);
     std::this_thread::sleep_for(options_.warmup);
     const Reading before = Read(pacer);
+    const stress::WorkTime time(options_.duration, options_.Procs());
     const std::uint64_t begin = ReadTicks();
-    Watch(begin, before, pacer);
+    Watch(time, begin, before, pacer);
     const Reading during = Read(pacer) - before;
     const std::uint64_t end = ReadTicks();
     stop_.store(true, std::memory_order_relaxed);
@@ -78,19 +80,20 @@ class Run {
   }
 
  private:
-  // Until the time is over.
-  void Watch(std::uint64_t begin, const Reading& before, const Pacer& pacer) {
+  // Until the time is over: later than was asked for where the hogs have hardly run.
+  void Watch(const stress::WorkTime& time, std::uint64_t begin, const Reading& before,
+             const Pacer& pacer) {
     constexpr int kWindows = 100;
     const Duration window = std::max<Duration>(options_.duration / kWindows, 100ms);
     stress::Progress progress("latency", options_.duration);
     Reading last = before;
     for (Duration next = window;; next += window) {
-      next = std::min(next, options_.duration);
+      if (Since(begin) < options_.duration) next = std::min(next, options_.duration);
       std::this_thread::sleep_for(next - Since(begin));
       Reading now = Read(pacer);
       const Duration elapsed = Since(begin);
       Note(elapsed, (now - last).Of(options_.stage));
-      const bool last_one = elapsed >= options_.duration;
+      const bool last_one = time.Over();
       if (last_one || progress.Due(elapsed)) progress.Show(elapsed, Figures(now - before));
       if (last_one) return;
       last = std::move(now);

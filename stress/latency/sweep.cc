@@ -14,7 +14,6 @@
 
 #include "stress/latency/sweep.h"
 
-#include <time.h>
 #include <urge/urge.h>
 
 #include <algorithm>
@@ -33,6 +32,7 @@
 #include "stress/common/output_file.h"
 #include "stress/common/progress.h"
 #include "stress/common/text.h"
+#include "stress/common/work_time.h"
 #include "stress/latency/files.h"
 #include "stress/latency/plot.h"
 #include "stress/latency/run.h"
@@ -43,12 +43,9 @@ namespace {
 using stress::FormatTime;
 using stress::NsOfTicks;
 using stress::ReadTicks;
-using Clock = std::chrono::steady_clock;
 using Duration = std::chrono::nanoseconds;
 
 constexpr int kRounds = 8;  // and one more, the first, that doesn't count
-constexpr auto kPatience =
-    std::chrono::seconds(2);  // of each part, with hogs that don't get to run
 
 void VisitPoint(auto& archive, PointResult& r) {
   archive.List(r.rounds, [&](Round& round) {
@@ -59,12 +56,6 @@ void VisitPoint(auto& archive, PointResult& r) {
   archive.Values(r.preemptions, r.verified, r.failure);
   VisitDistribution(archive, r.slice_length);
   VisitDistribution(archive, r.total);
-}
-
-double ProcessCpuNs() {
-  timespec t;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) * 1e9 + static_cast<double>(t.tv_nsec);
 }
 
 class Point {
@@ -96,18 +87,13 @@ class Point {
     std::atomic<bool> stop{false};
     urge::wait_group all;
     const std::uint64_t begin = ReadTicks();
-    const double cpu_before_ns = ProcessCpuNs();
+    const stress::WorkTime time(part_, procs_);
     hogs_.Spawn(all, stop, most);
     std::this_thread::sleep_for(part_);
-    // On a machine that has better to do the hogs may hardly have run yet.
-    const double enough_ns = static_cast<double>(part_.count() * procs_) / 2;
-    const auto patience = Clock::now() + kPatience;
-    while (ProcessCpuNs() - cpu_before_ns < enough_ns && Clock::now() < patience) {
-      std::this_thread::sleep_for(part_ / 4);
-    }
+    while (!time.Over()) std::this_thread::sleep_for(part_ / 4);
     Throughput did;
     did.work = static_cast<double>(hogs_.WorkDone());
-    did.cpu_ns = ProcessCpuNs() - cpu_before_ns;
+    did.cpu_ns = time.CpuNs();
     const std::uint64_t end = ReadTicks();
     did.wall_ns = NsOfTicks(end - begin);
     stop.store(true, std::memory_order_relaxed);
