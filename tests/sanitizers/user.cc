@@ -156,9 +156,12 @@ void Share() {
   while (!seen) Deep(3, false, Yields::kNo);
 }
 
+// More than can be kept by addresses that happen to lie about.
 [[gnu::noinline]] void Leak() {
-  char* volatile lost = new char[1'000];
-  lost = nullptr;
+  for (int i = 0; i < 20; ++i) {
+    char* volatile lost = new char[1'000];
+    lost = nullptr;
+  }
 }
 
 // Leaves nothing of what Leak() has left on the stack.

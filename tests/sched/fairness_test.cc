@@ -11,6 +11,7 @@
 #include <chrono>
 #include <thread>
 
+#include "runtime/sched/sched.h"
 #include "tests/testing/procs.h"
 
 namespace {
@@ -22,7 +23,9 @@ class FairnessTest : public urge::testing::ProcsTest {
  protected:
   void TearDown() override {
     Await([] { return urge::goroutines() == 0; });
+    settings().slice_ns = 10'000'000;
   }
+  static urge::sched::Settings& settings() { return urge::sched::g_sched.settings; }
 };
 URGE_TEST_AT_PROCS(FairnessTest);
 
@@ -121,6 +124,8 @@ TEST_P(FairnessTest, TheGlobalQueueIsServedWhileAPairRespawnsItself) {
 
 TEST_P(FairnessTest, WorkBehindAHogIsStolen) {
   if (GetParam() == 1) GTEST_SKIP() << "nobody to steal";
+  // Before its slice is over: who can't be stopped then has its queue taken away.
+  settings().slice_ns = 1'000'000'000'000;
   urge::run([] {
     const urge::no_preempt hold;  // the caller gives way to nobody
     const std::uint64_t stolen = urge::read_metrics().stolen_goroutines;
