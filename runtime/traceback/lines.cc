@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <initializer_list>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -230,7 +231,11 @@ bool VisitSourceFrames([[maybe_unused]] std::uintptr_t pc,
   std::string function;
   Dwarf_Addr bias = 0;
   if (Dwarf_Die* unit = g_dw.dwfl_module_addrdie(module, pc, &bias)) {
-    VisitInlinedLocked(unit, pc - bias, folder, &place, &function, visitor, context);
+    try {
+      VisitInlinedLocked(unit, pc - bias, folder, &place, &function, visitor, context);
+    } catch (const std::bad_alloc&) {
+      // A report of a death where memory has run out does without inlined calls.
+    }
   }
   // Symbols know of clones and parts, and are not always there.
   place.function = FunctionName(pc, buffer);

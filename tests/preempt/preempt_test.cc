@@ -414,11 +414,10 @@ TEST_F(PreemptTest, NoPreemptHoldsBothKindsOffAndNests) {
   for (const bool instrumented : {false, true}) {
     urge::run([&] {
       std::atomic<bool> ran{false};
-      urge::go([&] { ran = true; });
       {
         const urge::no_preempt outer;
         { const urge::no_preempt inner; }
-        const std::uint64_t requests = urge::read_metrics().requests_slice;
+        urge::go([&] { ran = true; });
         const auto spin_until = [&](auto&& condition) {
           while (!condition()) {
             if (!instrumented) continue;
@@ -427,7 +426,8 @@ TEST_F(PreemptTest, NoPreemptHoldsBothKindsOffAndNests) {
             urge::checkpoint();
           }
         };
-        spin_until([&] { return urge::read_metrics().requests_slice != requests; });
+        const urge::sched::G* self = urge::sched::CurrentM()->curg.load();
+        spin_until([&] { return self->preempt.load(); });
         const auto until = Clock::now() + 20ms;
         spin_until([&] { return Clock::now() >= until; });
         EXPECT_FALSE(ran);

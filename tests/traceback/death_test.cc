@@ -207,5 +207,12 @@ TEST(Deadlock, ShowsEveryGoroutine) {
   EXPECT_THAT(result.err, HasSubstr("[chan receive] \"helper\":\n"));
 }
 
+TEST(Deadlock, IsReportedWhereThereIsNoMemory) {
+  const ProgramResult result = RunProgram("deadlock", {.args = {"poor"}});
+  EXPECT_EQ(result.exit_status, 2) << result.err;
+  EXPECT_THAT(result.err, StartsWith("fatal error: all goroutines are asleep - deadlock!\n\n"));
+  EXPECT_EQ(Count(result.err, "\nWaitForEver()\n"), 2);
+}
+
 }  // namespace
 }  // namespace urge::test
