@@ -97,10 +97,6 @@ void ServeMetrics(const std::string& address) {
   }
 }
 
-void SliceBegins(sched::M* m, sched::G* gp, std::uint64_t end_ns) {
-  preempt::ArmSliceTimer(m, gp, end_ns);
-}
-
 void StartLocked(const options& options) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_start_mutex) {
   if (g_forked) {
     throw std::system_error(std::make_error_code(std::errc::operation_not_permitted),
@@ -131,7 +127,7 @@ void StartLocked(const options& options) ABSL_EXCLUSIVE_LOCKS_REQUIRED(g_start_m
   hooks.thread_started = ThreadStarts;
   hooks.thread_exiting = ThreadExits;
   hooks.request_preemption = preempt::RequestPreemption;
-  hooks.slice_begins = plan.settings.async_preempt ? SliceBegins : nullptr;
+  hooks.slice_begins = plan.settings.async_preempt ? preempt::ArmSliceTimer : nullptr;
   hooks.wake_sysmon = sysmon::Wake;
   sched::InitScheduler(plan.settings, hooks, plan.procs);
   preempt::InstallSignalHandler();

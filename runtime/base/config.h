@@ -60,11 +60,6 @@ inline constexpr std::uint32_t kMaxWakesInARow = 64;
 // After the mark in the guard word, a goroutine has this long to reach a prologue before the
 // signal follows; instrumented code answers in well under a microsecond.
 inline constexpr std::uint64_t kMarkGraceNs = 20'000;
-// A slice's timer is set early by what its signal is late, which is learned in steps of the first,
-// up to the second: the kernel's timer interrupt and signal delivery take 10 to 20 us in a virtual
-// machine. More is the thread's being off its CPU.
-inline constexpr std::uint32_t kTimerLatenessStepNs = 250;
-inline constexpr std::uint32_t kMaxTimerLatenessNs = 40'000;
 // Of so many stops in a row by signal, two are asked for by the mark first, since the goroutine may
 // have come to instrumented code. A power of two.
 inline constexpr unsigned kMarkProbeSlices = 16;

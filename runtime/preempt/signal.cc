@@ -132,26 +132,13 @@ void Inject(ucontext_t& context) {
   regs[REG_RIP] = reinterpret_cast<greg_t>(&urge_async_preempt);
 }
 
-// Learns how late the slice timer's signal is when it is early: an estimate of the lower quartile
-// that one in four is below and three in four are above, so that steps down are three times as
-// long.  Source: Ma, Muthukrishnan, Sandler, Frugal Streaming for Estimating Quantiles (2013).
-void LearnLateness(M* m, std::uint64_t now) {
-  const std::uint64_t due = std::exchange(m->slice_timer_ns, 0);
-  if (due == 0 || now < due) return;
-  trace::RecordShared(trace::Latency::kSliceTimerDelivery, now - due);
-  std::uint32_t& late = m->slice_timer_late_ns;
-  if (now - due > late) {
-    late = std::min(late + base::kTimerLatenessStepNs, base::kMaxTimerLatenessNs);
-  } else {
-    late -= std::min(late, 3 * base::kTimerLatenessStepNs);
-  }
-}
-
 // The slice timer of this thread: makes the request that sysmon would have made, if the slice is
 // over and somebody waits.
 void RequestAtSliceEnd(M* m, G* gp, std::uint64_t entered_ticks) {
   const std::uint64_t now = base::NowNs();
-  LearnLateness(m, now);
+  if (const std::uint64_t due = std::exchange(m->slice_timer_ns, 0); due != 0 && now >= due) {
+    trace::RecordShared(trace::Latency::kSliceTimerDelivery, now - due);
+  }
   P* p = m->p;
   if (gp == nullptr || p == nullptr ||
       gp->status.load(std::memory_order_relaxed) != sched::GStatus::kRunning) {
@@ -162,17 +149,14 @@ void RequestAtSliceEnd(M* m, G* gp, std::uint64_t entered_ticks) {
   }
   const std::uint64_t end =
       p->slice_start_ns.load(std::memory_order_relaxed) + sched::g_sched.settings.slice_ns;
-  // The timer was set early by what it is late, and may have been punctual for once.
-  if (now + m->slice_timer_late_ns < end) return;
+  if (now < end) return;
   const bool waiters =
       !p->queue.Empty() || sched::g_sched.global_size.load(std::memory_order_relaxed) != 0;
-  if (waiters) {
-    // Asked by the timer when the slice was over, not when the kernel came to tell.
-    const std::uint64_t ago = now > end ? base::TicksOfNs(now - end) : 0;
-    const std::uint64_t asked = std::min(base::Ticks() - ago, entered_ticks);
-    if (NoteRequest(m, p, gp, sched::PreemptReason::kSlice, asked, asked)) {
-      trace::RequestStamps::Once(m->request.signalled, asked);
-    }
+  if (!waiters) return;
+  const std::uint64_t due_ticks = base::Ticks() - base::TicksOfNs(now - end);
+  if (NoteRequest(m, p, gp, sched::PreemptReason::kSlice, std::min(due_ticks, entered_ticks),
+                  entered_ticks)) {
+    trace::RequestStamps::Once(m->request.signalled, entered_ticks);
   }
 }
 
@@ -374,9 +358,8 @@ namespace {
 
 }  // namespace
 
-void ArmSliceTimer(M* m, G*, std::uint64_t end_ns) {
+void ArmSliceTimer(M* m, std::uint64_t end_ns) {
   if (!m->has_slice_timer) return;
-  end_ns -= std::min<std::uint64_t>(m->slice_timer_late_ns, sched::g_sched.settings.slice_ns / 16);
   m->slice_timer_ns = end_ns;
   const itimerspec spec{
       {0, 0},

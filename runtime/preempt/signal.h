@@ -69,7 +69,7 @@ bool HasBaseMask(const sched::M* m);
 bool TakeUnknownTextSeen();
 
 // Arms the M's timer to signal at the end of a slice. See sched::Hooks::slice_begins.
-void ArmSliceTimer(sched::M* m, sched::G* gp, std::uint64_t end_ns);
+void ArmSliceTimer(sched::M* m, std::uint64_t end_ns);
 
 // The first thing in every handler of ours: the kernel leaves AC as the interrupted code had it,
 // and compiled code makes unaligned accesses.

@@ -61,8 +61,6 @@ struct alignas(base::kCacheLinePair) M {
   timer_t slice_timer{};             // [m] fires the preemption signal at the exact end of a slice
   bool has_slice_timer = false;      // [m]
   std::uint64_t slice_timer_ns = 0;  // [m] when it runs out; 0: it was set for something else
-  // [m] How late its signal is when it is early, as three in four are later: see ArmSliceTimer.
-  std::uint32_t slice_timer_late_ns = 0;
   // [mark_lock; its own thread] Of the pending request. One line: requesters fetch it beforehand.
   alignas(base::kCacheLine) trace::RequestStamps request;
   std::atomic<std::uint64_t> stall_told_ticks{0};    // [a] the request whose stall was reported

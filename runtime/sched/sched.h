@@ -48,8 +48,8 @@ struct Hooks {
   void (*thread_exiting)(M*) = nullptr;  // on the thread, before its TCB can be reused
   // Asks for the preemption of whoever runs on p, which was due at due_ns, 0: now. Any thread.
   bool (*request_preemption)(P* p, PreemptReason reason, std::uint64_t due_ns) = nullptr;
-  // A P is about to run gp for a new slice that ends at the given time, while others wait.
-  void (*slice_begins)(M*, G*, std::uint64_t end_ns) = nullptr;
+  // A P is about to run a goroutine for a new slice that ends at the given time.
+  void (*slice_begins)(M*, std::uint64_t end_ns) = nullptr;
   void (*wake_sysmon)() = nullptr;
 };
 

@@ -296,7 +296,7 @@ void Execute(M* m, Choice choice) {
       p->slice_tick.store(p->tick.load(std::memory_order_relaxed), std::memory_order_relaxed);
       if ((gp->wants_signal.load(std::memory_order_relaxed) || g_sched.settings.timed_slices) &&
           g_sched.hooks.slice_begins != nullptr) {
-        g_sched.hooks.slice_begins(m, gp, start + g_sched.settings.slice_ns);
+        g_sched.hooks.slice_begins(m, start + g_sched.settings.slice_ns);
       }
     }
     m->clock_ns = 0;

@@ -5,8 +5,8 @@
 //
 //  1. Due: the slice is over, or somebody has woken for whom the goroutine may be stopped.
 //  2. Detected: sysmon, or the slice timer's handler, has noticed and makes the request.
-//  3. Marked: the guard word is poisoned. Signalled: the first signal is on its way (a slice timer
-//     counts as having sent it when it ran out). Handled: its handler has been entered.
+//  3. Marked: the guard word is poisoned. Signalled: the first signal is on its way (a slice
+//     timer's is there when the end is detected). Handled: its handler has been entered.
 //  4. Accepted: the goroutine's own code has stopped, in a prologue or where the handler injects.
 //     A request that was put off is accepted late; the part since the first deferral is kept apart.
 //  5. Switched off: on g0, with the frames walked. Requeued: on a queue. Next: the processor runs

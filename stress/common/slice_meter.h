@@ -1,18 +1,16 @@
 // SliceMeter: how much processor time a goroutine gets, and in what portions, seen from inside.
 //
 //  1. The goroutine calls Touch() every few tens of microseconds. Touch reads the time stamp
-//  counter
-//     and is inline: a loop around it stays free of calls.
+//     counter and is inline: a loop around it stays free of calls.
 //  2. The time between two touches is the goroutine's own if it is short. If it is longer than
-//     `pause`, the goroutine was off its processor meanwhile, and nothing of it is counted.
-//  3. A pause of at least `slice_gap` ends a slice: the time from the end of the pause before to
-//  the
-//     last touch is one slice, the pause is one wait. A shorter pause (a ticker that ran in
-//     between, a few hundred microseconds stolen by the kernel) interrupts a slice and doesn't end
-//     it.
+//     `pause`, the goroutine was off its processor meanwhile, and as much of it is its own as lay
+//     between the two touches before.
+//  3. A pause of at least `slice_gap` ends a slice: the time since the end of the pause before is
+//     one slice, the pause is one wait. A shorter pause (a ticker that ran in between, a few
+//     hundred microseconds stolen by the kernel) interrupts a slice and doesn't end it.
 //
-// So a slice is measured short by at most one interval of touches, and processor time by one
-// interval per pause. The meter knows nothing of the runtime that it judges.
+// So slices and processor time are right on average, and a slice by itself to about an interval of
+// touches. The meter knows nothing of the runtime that it judges.
 
 #ifndef URGE_STRESS_COMMON_SLICE_METER_H_
 #define URGE_STRESS_COMMON_SLICE_METER_H_
@@ -44,12 +42,12 @@ class SliceMeter {
     slice_start_ = last_ = now;
   }
 
-  void Touch() {
-    const std::uint64_t now = ReadTicks();
+  void Touch() { Touch(ReadTicks()); }
+  void Touch(std::uint64_t now) {
     const std::uint64_t gap = now - last_;
     if (__builtin_expect(gap <= thresholds_.pause_ticks, 1)) {
-      // Relaxed: a statistic that others read while it grows; one writer.
-      cpu_ticks_.store(cpu_ticks_.load(std::memory_order_relaxed) + gap, std::memory_order_relaxed);
+      last_gap_ = gap;
+      Use(gap);
     } else {
       Paused(now);
     }
@@ -74,9 +72,14 @@ class SliceMeter {
     if (now < last_) return;
     pauses_.Add(now - last_);
     NoteWait(now - last_);
+    Use(last_gap_);
     if (now - last_ < thresholds_.slice_gap_ticks) return;
-    slices_.Add(last_ - slice_start_);
+    slices_.Add(last_ + last_gap_ - slice_start_);
     slice_start_ = now;
+  }
+  void Use(std::uint64_t ticks) {
+    // Relaxed: a statistic that others read while it grows; one writer.
+    cpu_ticks_.store(cpu_ticks_.load(std::memory_order_relaxed) + ticks, std::memory_order_relaxed);
   }
   void NoteWait(std::uint64_t ticks) {
     if (ticks > longest_wait_) longest_wait_ = ticks;
@@ -84,6 +87,7 @@ class SliceMeter {
 
   const Thresholds thresholds_;
   std::uint64_t last_ = 0;
+  std::uint64_t last_gap_ = 0;
   std::uint64_t slice_start_ = 0;
   std::atomic<std::uint64_t> cpu_ticks_{0};
   std::uint64_t longest_wait_ = 0;

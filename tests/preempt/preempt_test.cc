@@ -280,13 +280,13 @@ TEST_F(PreemptTest, ASignalLostWithTheTimersIsNotWaitedFor) {
     sigemptyset(&preempt_signal);
     sigaddset(&preempt_signal, settings().preempt_signal);
     pthread_sigmask(SIG_BLOCK, &preempt_signal, nullptr);
-    urge::preempt::ArmSliceTimer(m, nullptr, urge::base::NowNs());
+    urge::preempt::ArmSliceTimer(m, urge::base::NowNs());
     do {
       sigpending(&pending);
     } while (sigismember(&pending, settings().preempt_signal) == 0);
     urge::preempt::SendPreemptSignal(m);
     EXPECT_EQ(m->signal_pending.load(), 1u);
-    urge::preempt::ArmSliceTimer(m, nullptr, urge::base::NowNs() + 1'000'000'000'000);
+    urge::preempt::ArmSliceTimer(m, urge::base::NowNs() + 1'000'000'000'000);
     pthread_sigmask(SIG_UNBLOCK, &preempt_signal, nullptr);
     EXPECT_EQ(m->signal_pending.load(), 0u) << "no signal would ever be sent to this thread again";
   });

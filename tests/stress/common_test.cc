@@ -71,6 +71,19 @@ TEST(SliceMeter, SeparatesSlicesFromWaits) {
   EXPECT_LT(NsOfTicks(meter.cpu_ticks()), kSlices * 3e6 + 9.9e6) << "no wait is counted";
 }
 
+TEST(SliceMeter, CountsTheIntervalThatAPauseLiesIn) {
+  SliceMeter meter({1'000'000, 1'000'000});
+  meter.Start();
+  std::uint64_t now = stress::ReadTicks();
+  for (int slice = 0; slice < 3; ++slice) {
+    for (int i = 0; i < 99; ++i) meter.Touch(now += 1'000);
+    meter.Touch(now += 50'000'000);
+  }
+  // The first one began with Start.
+  ASSERT_EQ(meter.slices().count(), 3u);
+  EXPECT_EQ(meter.slices().Summarize(1).p50, 100'000);
+}
+
 class EveryHog : public testing::TestWithParam<HogKindInfo> {};
 
 TEST_P(EveryHog, VerifiesItsResultsAndStopsWhenTold) {

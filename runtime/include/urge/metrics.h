@@ -123,8 +123,8 @@ struct metrics {
   // Woken to running, of those woken by timers or by threads that run no goroutines: where
   // goroutines wake each other the clock isn't read.
   latency_distribution wakeup_to_run;
-  // From when a slice's timer ran out to its signal's handler. Timers are set early by what is
-  // usual, so this is no part of the stages below.
+  // From when a slice's timer ran out, at the end of the slice, to its signal's handler, which
+  // makes the request: the kernel's part of preempt_detected.
   latency_distribution slice_timer_delivery;
 
   // The stages of each preemption, in order: each is the time from the event before to the one that
