@@ -46,6 +46,9 @@ int main(int, char** argv) {
     for (int i = 0; i < 3; ++i) {
       group.go([&] {
         while (!stop) {
+#ifdef __SANITIZE_THREAD__
+          urge::checkpoint();  // there no signal stops them
+#endif
         }
       });
     }

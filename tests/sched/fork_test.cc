@@ -1,8 +1,5 @@
 // Forked children: they may execute another program, and are told clearly that goroutines end with
 // the parent.
-//
-// Under ThreadSanitizer the child of a process with threads does not come back from fork.
-// skip: tsan
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
