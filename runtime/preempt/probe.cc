@@ -29,7 +29,7 @@ bool MayBeSignalled(const M* m, const G* gp) {
 
 }  // namespace
 
-bool ProbeStack(const G* gp, std::uint64_t deadline_ns, StackProbe* probe) {
+bool ProbeStack(const G* gp, std::uint64_t timeout_ns, StackProbe* probe) {
   M* m = FindM(gp);
   if (m == nullptr || m == sched::CurrentM() || !MayBeSignalled(m, gp)) return false;
   probe->wanted = gp;
@@ -37,17 +37,25 @@ bool ProbeStack(const G* gp, std::uint64_t deadline_ns, StackProbe* probe) {
   StackProbe* none = nullptr;
   // release: pairs with AnswerProbe's acquire. Somebody else's probe is left alone.
   if (!m->probe.compare_exchange_strong(none, probe, std::memory_order_release)) return false;
-  const std::uint64_t end = base::NowNs() + deadline_ns;
+  const std::uint64_t begin = base::NowNs();
   bool sent = TrySendPreemptSignal(m);
   // acquire: pairs with AnswerProbe's release.
   while (!probe->done.load(std::memory_order_acquire)) {
-    if (base::NowNs() >= end) {
+    const std::uint64_t waited = base::NowNs() - begin;
+    if (waited >= timeout_ns) {
       StackProbe* mine = probe;
       if (m->probe.compare_exchange_strong(mine, nullptr, std::memory_order_relaxed)) return false;
       // The handler has it: it is done within the next few microseconds of its thread's time.
     }
     if (!sent) sent = TrySendPreemptSignal(m);
-    base::RawSyscall(SYS_sched_yield);
+    // At first it is about to come; later its thread waits for a CPU.
+    constexpr std::uint64_t kSpinNs = 200'000;
+    constexpr timespec kNap{0, 200'000};
+    if (waited < kSpinNs) {
+      base::RawSyscall(SYS_sched_yield);
+    } else {
+      base::RawSyscall(SYS_nanosleep, reinterpret_cast<long>(&kNap), 0);
+    }
   }
   return probe->seen;
 }

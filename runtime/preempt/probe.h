@@ -31,10 +31,9 @@ struct StackProbe {
   std::uintptr_t pcs[kProbeFrames];  // as Frame::lookup_pc
 };
 
-// Looks at gp if it runs, or is in a system call, on some M. False if it wasn't seen by the
-// deadline. Signal-safe: yes; but in a handler it may give up where it would have to wait for a
-// lock.
-bool ProbeStack(const sched::G* gp, std::uint64_t deadline_ns, StackProbe* probe);
+// Looks at gp if it runs, or is in a system call, on some M. False if it wasn't seen within that
+// time. Signal-safe: yes; but in a handler it may give up where it would have to wait for a lock.
+bool ProbeStack(const sched::G* gp, std::uint64_t timeout_ns, StackProbe* probe);
 
 // In the preemption signal's handler, whatever the signal came for.
 void AnswerProbe(sched::M* m, const sched::G* gp, const ucontext_t& context);

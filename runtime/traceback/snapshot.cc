@@ -19,7 +19,8 @@ using sched::GStatus;
 
 namespace {
 
-// How long one goroutine's thread may take to answer a signal.
+// How long one goroutine's thread may take to answer a signal, once the patience for all is used
+// up: a thread may have to wait long for a CPU, or never answer.
 constexpr std::uint64_t kProbeNs = 10'000'000;
 constexpr std::size_t kChunkBytes = 1 << 20;
 
@@ -39,11 +40,14 @@ std::size_t UsedBytes(const Stack& stack) {
   return offsetof(Stack, pcs) + sizeof(stack.pcs[0]) * static_cast<std::size_t>(stack.count);
 }
 
-void CaptureUnsettled(const G* gp, GStatus status, Stack* stack) {
+void CaptureUnsettled(const G* gp, GStatus status, std::uint64_t* patience_ns, Stack* stack) {
   stack->count = 0;
   stack->total = 0;
   preempt::StackProbe probe;
-  if (preempt::ProbeStack(gp, kProbeNs, &probe)) {
+  const std::uint64_t begin_ns = base::NowNs();
+  const bool seen = preempt::ProbeStack(gp, std::max(kProbeNs, *patience_ns), &probe);
+  *patience_ns -= std::min(*patience_ns, base::NowNs() - begin_ns);
+  if (seen) {
     stack->count = std::min(probe.frames, kMaxFrames);
     stack->total = static_cast<std::uint64_t>(stack->count);
     std::copy_n(probe.pcs, stack->count, stack->pcs);
@@ -157,7 +161,7 @@ void Snapshot::AddOne(G* gp) {
   if (settled) {
     CaptureParked(gp, &stack);
   } else {
-    CaptureUnsettled(gp, status, &stack);
+    CaptureUnsettled(gp, status, &patience_ns_, &stack);
   }
   Place(entry, stack);
   entry->next = std::exchange(entries_, entry);

@@ -64,8 +64,9 @@ class Snapshot {
   Entry* running_ = nullptr;
   Entry* entries_ = nullptr;  // newest first
   std::size_t count_ = 0;
-  std::size_t left_out_ = 0;  // for want of memory
-  Group** table_ = nullptr;   // open addressing
+  std::size_t left_out_ = 0;                   // for want of memory
+  std::uint64_t patience_ns_ = 1'000'000'000;  // with goroutines that have to be signalled
+  Group** table_ = nullptr;                    // open addressing
   std::size_t table_size_ = 0;
 };
 

@@ -1,16 +1,30 @@
 // Writes a dump of goroutines in several states to stdout. With "running" as its argument there is
 // also one that can't be stopped, and one in a system call: on two processors.
 
+#include <sys/mman.h>
 #include <unistd.h>
 #include <urge/debug.h>
 #include <urge/urge.h>
 
 #include <atomic>
 #include <cstdlib>
+#include <string>
 
 namespace {
 std::atomic<bool> g_stop{false};
 std::atomic<bool> g_held{false};
+std::atomic<bool> g_spins{false};
+
+// A dump by itself.
+std::string Look() {
+  const int fd = memfd_create("dump", MFD_CLOEXEC);
+  urge::dump_goroutines(fd);
+  std::string text(static_cast<std::size_t>(lseek(fd, 0, SEEK_END)), '\0');
+  if (pread(fd, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) abort();
+  close(fd);
+  return text;
+}
+bool Shows(const char* words) { return Look().find(words) != std::string::npos; }
 
 [[gnu::always_inline]] inline void WaitFor(urge::chan<int>& c) {
   (void)c.recv();
@@ -31,6 +45,7 @@ std::atomic<bool> g_held{false};
   asm volatile("");
 }
 [[gnu::noinline]] void Spin() {
+  g_spins.store(true);
   while (!g_stop.load(std::memory_order_relaxed)) {
   }
 }
@@ -74,15 +89,20 @@ int main(int argc, char**) {
     urge::go({.name = "sleeper"}, Sleep);
     StartChild(c);
     for (int i = 0; i < 120; ++i) urge::go(Twin, c);
-    for (int i = 0; i < 20; ++i) urge::sleep_for(std::chrono::milliseconds(1));
+    // All of them have come to where they wait.
+    do {
+      urge::sleep_for(std::chrono::milliseconds(1));
+    } while (Shows("[runnable]") || Look().find("[running]") != Look().rfind("[running]"));
     // Beside it and one that can't be stopped this one would not get on.
-    if (!running) urge::go({.name = "spinner"}, Spin);
-    urge::sleep_for(std::chrono::milliseconds(5));
+    if (!running) {
+      urge::go({.name = "spinner"}, Spin);
+      while (!g_spins.load()) urge::sleep_for(std::chrono::milliseconds(1));
+    }
     int ends[2];
     if (pipe(ends) != 0) abort();
     if (running) {
       urge::go({.name = "reader"}, ReadFrom, ends[0]);
-      urge::sleep_for(std::chrono::milliseconds(5));
+      while (!Shows("[syscall] \"reader\"")) urge::sleep_for(std::chrono::milliseconds(1));
       urge::go({.name = "stubborn"}, StayPut);
       // Without a yield: what is preempted waits for any processor, not for the stubborn one's.
       while (!g_held.load()) {
