@@ -1,7 +1,6 @@
 // Writes a dump of goroutines in several states to stdout. With "running" as its argument there is
 // also one that can't be stopped, and one in a system call: on two processors.
 
-#include <sys/mman.h>
 #include <unistd.h>
 #include <urge/debug.h>
 #include <urge/urge.h>
@@ -10,21 +9,18 @@
 #include <cstdlib>
 #include <string>
 
+#include "tests/support/dump.h"
+
 namespace {
 std::atomic<bool> g_stop{false};
 std::atomic<bool> g_held{false};
 std::atomic<bool> g_spins{false};
 
-// A dump by itself.
-std::string Look() {
-  const int fd = memfd_create("dump", MFD_CLOEXEC);
-  urge::dump_goroutines(fd);
-  std::string text(static_cast<std::size_t>(lseek(fd, 0, SEEK_END)), '\0');
-  if (pread(fd, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) abort();
-  close(fd);
-  return text;
+bool Shows(const char* words) { return urge::test::DumpText().find(words) != std::string::npos; }
+bool SeveralRun() {
+  const std::string text = urge::test::DumpText();
+  return text.find("[running]") != text.rfind("[running]");
 }
-bool Shows(const char* words) { return Look().find(words) != std::string::npos; }
 
 [[gnu::always_inline]] inline void WaitFor(urge::chan<int>& c) {
   (void)c.recv();
@@ -92,7 +88,7 @@ int main(int argc, char**) {
     // All of them have come to where they wait.
     do {
       urge::sleep_for(std::chrono::milliseconds(1));
-    } while (Shows("[runnable]") || Look().find("[running]") != Look().rfind("[running]"));
+    } while (Shows("[runnable]") || SeveralRun());
     // Beside it and one that can't be stopped this one would not get on.
     if (!running) {
       urge::go({.name = "spinner"}, Spin);
