@@ -16,10 +16,10 @@ std::atomic<bool> g_stop{false};
 std::atomic<bool> g_held{false};
 std::atomic<bool> g_spins{false};
 
-bool Shows(const char* words) { return urge::test::DumpText().find(words) != std::string::npos; }
-bool SeveralRun() {
+// Does only the caller run, or want to?
+bool OthersWait() {
   const std::string text = urge::test::DumpText();
-  return text.find("[running]") != text.rfind("[running]");
+  return text.find("[runnable]") == text.npos && text.find("[running]") == text.rfind("[running]");
 }
 
 [[gnu::always_inline]] inline void WaitFor(urge::chan<int>& c) {
@@ -88,7 +88,7 @@ int main(int argc, char**) {
     // All of them have come to where they wait.
     do {
       urge::sleep_for(std::chrono::milliseconds(1));
-    } while (Shows("[runnable]") || SeveralRun());
+    } while (!OthersWait());
     // Beside it and one that can't be stopped this one would not get on.
     if (!running) {
       urge::go({.name = "spinner"}, Spin);
@@ -98,7 +98,7 @@ int main(int argc, char**) {
     if (pipe(ends) != 0) abort();
     if (running) {
       urge::go({.name = "reader"}, ReadFrom, ends[0]);
-      while (!Shows("[syscall] \"reader\"")) urge::sleep_for(std::chrono::milliseconds(1));
+      urge::test::AwaitInDump("[syscall] \"reader\"");
       urge::go({.name = "stubborn"}, StayPut);
       // Without a yield: what is preempted waits for any processor, not for the stubborn one's.
       while (!g_held.load()) {

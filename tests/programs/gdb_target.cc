@@ -7,15 +7,12 @@
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
-#include <string>
 
 #include "tests/support/dump.h"
 
 namespace {
 std::atomic<bool> g_stop{false};
 std::atomic<bool> g_held{false};
-
-bool Shows(const char* words) { return urge::test::DumpText().find(words) != std::string::npos; }
 }  // namespace
 
 [[gnu::noinline]] void Receive(urge::chan<int> c) {
@@ -48,11 +45,11 @@ int main() {
     urge::go({.name = "receiver"}, Receive, c);
     urge::go({.name = "spinner"}, Spin);
     urge::go({.name = "other spinner"}, Spin);
-    while (!Shows("[chan receive] \"receiver\"")) urge::sleep_for(std::chrono::milliseconds(1));
+    urge::test::AwaitInDump("[chan receive] \"receiver\"");
     int ends[2];
     if (pipe(ends) != 0) abort();
     urge::go({.name = "reader"}, ReadFrom, ends[0]);
-    while (!Shows("[syscall] \"reader\"")) urge::sleep_for(std::chrono::milliseconds(1));
+    urge::test::AwaitInDump("[syscall] \"reader\"");
     urge::go({.name = "stubborn"}, StayPut);
     // Without a yield: what is preempted waits for any processor, not for the stubborn one's.
     while (!g_held.load()) {

@@ -6,7 +6,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include <urge/debug.h>
+#include <urge/time.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <string>
 
@@ -20,6 +22,11 @@ inline std::string DumpText() {
   if (pread(fd, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) std::abort();
   close(fd);
   return text;
+}
+
+// Sleeps until a dump has these words. Runs on: a goroutine.
+inline void AwaitInDump(const char* words) {
+  while (DumpText().find(words) == std::string::npos) sleep_for(std::chrono::milliseconds(1));
 }
 
 }  // namespace urge::test
